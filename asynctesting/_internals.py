@@ -1,0 +1,222 @@
+"""Every private name of CPython that we touch, in one place, each with a self-test.
+
+The interpreter owes us nothing here. So a name is used only through a function of this module,
+its loss costs one check and never a run, and ``tests/test_internals.py`` says first when a new
+interpreter has renamed something. Names that a subclass of the stock event loop overrides
+(``_make_self_pipe`` and its kin) live with that subclass, in ``_loop.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from asyncio import events
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+__unittest = True
+
+Loop = asyncio.AbstractEventLoop
+
+
+# The thread's current loop ---------------------------------------------------------------------
+
+
+class CurrentLoop:
+    """The thread's current loop as it was, to be put back as it was.
+
+    asyncio can set the current loop, but can't be asked for it without side effects:
+    ``get_event_loop()`` makes one, warns or raises. The default policy keeps it in a thread-local
+    slot beside a flag that says whether anybody ever set it; both are saved and put back here.
+    Where a policy of another make has no such slot, putting back means "none is set".
+    """
+
+    __slots__ = ("_policy", "_fresh_policy", "_slot")
+
+    def __init__(self, loop: Loop, *, keep_policy: bool) -> None:
+        """Make *loop* current, remembering what was.
+
+        Args:
+            loop: The loop that ``asyncio.get_event_loop()`` shall answer from now on.
+            keep_policy: Whether a policy that comes into being here may stay afterwards, as it
+                does with the standard library's case.
+        """
+        self._fresh_policy = not keep_policy and _policy_or_none() is None
+        self._policy = policy = _get_policy()
+        try:
+            self._slot: dict[str, Any] | None = policy._local.__dict__.copy()
+        except AttributeError:
+            self._slot = None
+        policy.set_event_loop(loop)
+
+    def restore(self) -> None:
+        """Put the slot back as it was."""
+        policy = self._policy
+        if self._slot is None:
+            policy.set_event_loop(None)
+        else:
+            slot = policy._local.__dict__
+            slot.clear()
+            slot.update(self._slot)
+        if self._fresh_policy and _policy_or_none() is policy:
+            events._event_loop_policy = None  # type: ignore[attr-defined]
+
+
+def _policy_or_none() -> Any:
+    # No public call tells whether a policy exists without making one.
+    return getattr(events, "_event_loop_policy", None)
+
+
+# Policies are deprecated from 3.14 on, but the current loop still lives in one there.
+_get_policy: Callable[[], Any] = (
+    getattr(events, "_get_event_loop_policy", None) or events.get_event_loop_policy
+)
+
+
+# Tasks -----------------------------------------------------------------------------------------
+
+
+def tasks_of(loop: Loop) -> list[asyncio.Task[Any]]:
+    """Return the living tasks of *loop*, finished ones that somebody still holds included.
+
+    ``asyncio.all_tasks()`` leaves finished tasks out, and with them the exceptions that nobody
+    has looked at yet. Where the registry has another name, the pending ones are all we get.
+    """
+    found: list[asyncio.Task[Any]] = []
+    if not _task_registries:
+        return list(asyncio.all_tasks(loop))
+    for registry in _task_registries:
+        if not registry:
+            continue
+        # Other threads add tasks of their loops while we copy (python/cpython#80788).
+        for _ in range(1000):
+            try:
+                tasks = list(registry)
+            except RuntimeError:
+                continue
+            break
+        found += [task for task in tasks if task.get_loop() is loop]
+    return found
+
+
+def _find_task_registries() -> list[Any]:
+    if sys.version_info >= (3, 14):
+        return []  # C tasks stand in a linked list there, which only all_tasks() reads
+    names = ("_scheduled_tasks", "_eager_tasks") if sys.version_info >= (3, 12) else ("_all_tasks",)
+    registries = (getattr(asyncio.tasks, name, None) for name in names)
+    return [registry for registry in registries if hasattr(registry, "__iter__")]
+
+
+_task_registries = _find_task_registries()
+
+
+def is_unretrieved(task: asyncio.Task[Any]) -> bool:
+    """Tell whether *task* failed and nobody has looked at its exception."""
+    return task.done() and not task.cancelled() and bool(getattr(task, "_log_traceback", False))
+
+
+def mark_retrieved(task: asyncio.Task[Any]) -> BaseException | None:
+    """Return the exception of a finished task, so that asyncio no longer logs it as lost."""
+    return None if task.cancelled() else task.exception()
+
+
+def silence_pending(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from logging "destroyed but it is pending" for a task that we have reported."""
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+# Coroutines never awaited ----------------------------------------------------------------------
+
+
+def watch_unawaited(report: Callable[[Coroutine[Any, Any, Any]], bool]) -> bool:
+    """Call *report* with every coroutine that is destroyed without having been awaited.
+
+    The interpreter calls a Python function of the ``warnings`` module for it, which is wrapped
+    here, once for the whole run. A warning filter can't hide anything from that hook, and the
+    coroutine itself is at hand. The warning is given as before, unless *report* answers that it
+    has taken the matter over.
+
+    Returns:
+        Whether the hook is in place; ``False`` means "not checked".
+    """
+    original = getattr(warnings, "_warn_unawaited_coroutine", None)
+    if original is None:
+        return False
+
+    def _warn_unawaited_coroutine(coro: Coroutine[Any, Any, Any]) -> None:
+        if not report(coro):
+            original(coro)
+
+    warnings._warn_unawaited_coroutine = _warn_unawaited_coroutine  # type: ignore[attr-defined]
+    return True
+
+
+def ignored_by_filters(message: str, category: type[Warning]) -> bool:
+    """Tell whether the warning filters in force would ignore a warning with this text."""
+    for action, text, kind, _module, line in warnings.filters:
+        if (
+            (text is None or (text.match(message) if hasattr(text, "match") else text == message))
+            and issubclass(category, kind)
+            and line == 0
+            and _module is None
+        ):
+            return action == "ignore"
+    return False
+
+
+def warning_recorder() -> object:
+    """Return what shows warnings now; another answer later means that somebody records them.
+
+    ``assertWarns`` and ``catch_warnings(record=True)`` put their own function there.
+    """
+    return getattr(warnings, "_showwarnmsg_impl", None)
+
+
+# Threads ---------------------------------------------------------------------------------------
+
+
+def raise_in_thread(thread_id: int, exception: type[BaseException] | None) -> None:
+    """Have *exception* raised in another thread at its next step of Python code.
+
+    It is the only means where no signal reaches: in worker threads, and on Windows. Code that
+    waits inside C is reached when it returns. ``None`` takes back one that was not yet raised.
+    """
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread_id), ctypes.py_object(exception) if exception else None
+    )
+
+
+def active_debugger(thread_id: int) -> str | None:
+    """Name the debugger that is attached to the run, or return ``None``.
+
+    Looked for at the moment when a limit runs out, so an idle debugger costs a test nothing: a
+    tool in the debugger's slot of ``sys.monitoring`` (3.12 and later), a frame of a debugger on
+    the thread's stack, or a frame that such a debugger traces. A coverage tool also traces, and
+    is no debugger.
+    """
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is not None:
+        tool = monitoring.get_tool(monitoring.DEBUGGER_ID)
+        if tool is not None:
+            return str(tool)
+    frame = sys._current_frames().get(thread_id)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "").partition(".")[0]
+        if module in _DEBUGGERS:
+            return str(module)
+        tracer = frame.f_trace
+        owner = getattr(tracer, "__self__", tracer)
+        for base in type(owner).__mro__ if owner is not None else ():
+            module = base.__module__.partition(".")[0]
+            if module in _DEBUGGERS:
+                return module
+        frame = frame.f_back
+    return None
+
+
+_DEBUGGERS = frozenset(
+    {"bdb", "pdb", "ipdb", "pudb", "pdbpp", "pydevd", "debugpy", "_pydevd_bundle", "wdb"}
+)

@@ -1,0 +1,163 @@
+"""From findings to text: where a task waits, which line of the user's code that is.
+
+Plain functions over frames, coroutines and tasks. Nothing here knows how a loop runs, and nothing
+keeps a frame: a frame keeps its locals alive, and the report would leak, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import os
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+__unittest = True
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of source: where something waits, was made, or is written."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        source = linecache.getline(self.file, self.line).strip()
+        place = f"{short_path(self.file)}:{self.line}"
+        return f"{place}   {source}" if source else f"{place} in {self.function}"
+
+
+def short_path(file: str) -> str:
+    """Return *file* relative to the current folder where it lies below it."""
+    try:
+        relative = os.path.relpath(file)
+    except ValueError:  # another drive on Windows
+        return file
+    return file if relative.startswith("..") else relative
+
+
+# What is not the user's own code: the standard library and this package.
+_LIBRARY = tuple(
+    os.path.join(path, "")
+    for path in {sysconfig.get_path("stdlib"), os.path.dirname(asyncio.__file__)}
+)
+_PACKAGES = ("site-packages", "dist-packages")
+_OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+
+
+def is_plumbing(file: str) -> bool:
+    """Tell whether *file* belongs to us, to the standard library or to the interpreter."""
+    if file.startswith(_OWN) or file.startswith("<frozen"):
+        return True
+    return file.startswith(_LIBRARY) and not any(name in file for name in _PACKAGES)
+
+
+def chain(awaitable: Any) -> list[tuple[CodeType, int]]:
+    """Return code and line of each suspended frame below *awaitable*, outermost first.
+
+    ``Task.get_stack()`` yields one frame for a suspended coroutine; what it awaits stands in
+    ``cr_await``, ``ag_await`` and ``gi_yieldfrom``.
+    """
+    found: list[tuple[CodeType, int]] = []
+    while awaitable is not None and len(found) < 1000:
+        for prefix in ("cr", "gi", "ag"):
+            frame = getattr(awaitable, f"{prefix}_frame", None)
+            if frame is not None:
+                found.append((frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno))
+                break
+        awaitable = _awaited_by(awaitable)
+    return found
+
+
+def _awaited_by(awaitable: Any) -> Any:
+    for name in ("cr_await", "gi_yieldfrom", "ag_await"):
+        inner = getattr(awaitable, name, None)
+        if inner is not None:
+            return inner
+    return None
+
+
+def waiting_place(task: asyncio.Task[Any]) -> Place | None:
+    """Return the innermost line of the user's code at which *task* is suspended."""
+    return innermost_user_place(chain(task.get_coro()))
+
+
+def innermost_user_place(lines: Iterable[tuple[CodeType, int]]) -> Place | None:
+    """Return the last of *lines* that is the user's code."""
+    place = None
+    for code, line in lines:
+        if not is_plumbing(code.co_filename):
+            place = Place(code.co_filename, line, code.co_qualname)
+    return place
+
+
+def stack_lines(frame: FrameType | None) -> list[tuple[CodeType, int]]:
+    """Return code and line of *frame* and its callers, outermost first."""
+    lines: list[tuple[CodeType, int]] = []
+    while frame is not None:
+        lines.append((frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno))
+        frame = frame.f_back
+    return lines[::-1]
+
+
+def thread_place(thread_id: int) -> Place | None:
+    """Return the innermost line of the user's code that a thread executes right now."""
+    return innermost_user_place(stack_lines(sys._current_frames().get(thread_id)))
+
+
+def user_stack(thread_id: int, limit: int = 6) -> list[Place]:
+    """Return the user's lines on a thread's stack that we have called, the innermost *limit*."""
+    user: list[Place] = []
+    for code, line in stack_lines(sys._current_frames().get(thread_id)):
+        if code.co_filename.startswith(_OWN):
+            user.clear()
+        elif not is_plumbing(code.co_filename):
+            user.append(Place(code.co_filename, line, code.co_qualname))
+    return user[-limit:]
+
+
+def describe_tasks(tasks: Iterable[asyncio.Task[Any]], *, limit: int = 20) -> list[str]:
+    """Describe each of *tasks* with the line at which it waits; equal ones are folded.
+
+    Args:
+        tasks: Pending tasks, the most interesting first.
+        limit: How many lines at most; the last one says how many tasks are left out.
+    """
+    rows = Counter[tuple[str, str]]()
+    names: dict[tuple[str, str], str] = {}
+    for task in tasks:
+        key = (_qualname(task), str(waiting_place(task) or f"{_qualname(task)}()"))
+        rows[key] += 1
+        names.setdefault(key, task.get_name())
+    width = max((len(repr(names[key])) for key in list(rows)[:limit]), default=0)
+    lines = [
+        f"{names[key]!r:<{width}} waits at  {key[1]}"
+        + (f"   (and {count - 1} more there)" if count > 1 else "")
+        for key, count in list(rows.items())[:limit]
+    ]
+    left_out = sum(list(rows.values())[limit:])
+    if left_out:
+        lines.append(f"... and {left_out} more tasks")
+    return lines
+
+
+def _qualname(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return str(getattr(coroutine, "__qualname__", coroutine))
+
+
+def indent(lines: Iterable[str], by: str = "  ") -> str:
+    """Join *lines* below each other, each moved to the right."""
+    return "\n".join(by + line for line in lines)
+
+
+def seconds(value: float) -> str:
+    """Write a number of seconds as a person would: ``60 s``, ``0.25 s``."""
+    return f"{value:g} s"

@@ -1,0 +1,104 @@
+"""Every exception and warning that asynctesting raises, and what to do about each.
+
+This file imports nothing of ours, so that any other part may raise what stands here.
+An error that judges a test (a limit, a leak) is an ``AssertionError``: unittest and pytest
+count it as a failure. An error that says "this was written wrongly" is a ``TypeError`` or a
+``ValueError``, as early as the mistake can be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "AsyncTestingError",
+    "LeakError",
+    "LeakWarning",
+    "NotCheckedWarning",
+    "SettingError",
+    "SilentPassError",
+    "TimeLimitError",
+]
+
+__unittest = True
+
+
+class AsyncTestingError(Exception):
+    """The common base of the errors of this package, for an ``except`` that means them all."""
+
+
+class SilentPassError(AsyncTestingError, TypeError):
+    """A test or a hook is written so that it would never run, and would pass for that reason.
+
+    Raised when the class is made, where the mistake can be seen there (``async def setUp``, a
+    test with a ``yield`` in it, a misspelt ``asyncSetup``), otherwise when the test runs (a test
+    that returns a generator). The usual cause is a leftover ``yield`` or a hook's name from
+    another framework; the message names the method and the right spelling.
+    """
+
+
+class SettingError(AsyncTestingError, ValueError):
+    """A setting has a value that can't be meant: a negative limit, an unknown name.
+
+    Raised when the class is made for class attributes and decorators, and at the start of the run
+    for ``ASYNCTESTING_...`` environment variables. The message quotes the value and says which
+    ones are possible.
+    """
+
+
+class TimeLimitError(AsyncTestingError, AssertionError):
+    """A test took longer than its limit of real seconds.
+
+    The limit covers set-up, test, teardown, cleanups and the closing of the loop. The usual cause
+    is an ``await`` that nobody answers; the message shows the line. Where synchronous code blocks
+    the loop, it shows that line instead. Give an honest slow test longer with ``@timeout(seconds)``
+    or the class attribute ``timeout``; ``None`` switches the limit off.
+
+    Attributes:
+        limit: The limit in real seconds, or ``None`` where only a grace period ran out.
+        phase: What was running: ``"set-up"``, ``"test"``, ``"teardown"``, ``"cleanup"`` or
+            ``"closing"``.
+        waiting: One line of text per task that was waiting, the test's own first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: float | None = None,
+        phase: str = "test",
+        waiting: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.phase = phase
+        self.waiting = tuple(waiting)
+
+
+class LeakError(AsyncTestingError, AssertionError):
+    """A test passed, but left something behind or hid a failure.
+
+    Raised after the test's cleanups: tasks still pending, exceptions that nobody retrieved,
+    coroutines never awaited, servers and connections left open. The usual cause is a missing
+    ``await`` or ``close()``; each finding names its line. ``leaks = "warn"`` on the class (or
+    ``ASYNCTESTING_LEAKS=warn``) reports them as warnings, ``"off"`` not at all.
+
+    Attributes:
+        findings: One text per finding.
+    """
+
+    def __init__(self, message: str, findings: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class LeakWarning(AsyncTestingError, UserWarning):
+    """What :exc:`LeakError` says, as a warning: for ``leaks = "warn"``."""
+
+
+class NotCheckedWarning(AsyncTestingError, RuntimeWarning):
+    """Something could not be checked or made here, once per run, and why.
+
+    Given where the interpreter or the event loop lacks what a check needs. The tests run all the
+    same; only that check is missing.
+    """
