@@ -1,0 +1,288 @@
+"""The event loop of a test: a stock selector loop that makes its parts when something needs them.
+
+A fresh loop for every test is what isolation asks for, and most of its stock price is a selector
+and a socket pair that a test without input, threads and signals never uses. Here a stand-in takes
+the selector's place. It answers a poll with "nothing", and opens the real thing when a file
+descriptor is registered, when a signal handler is added, or **before any wait that can block**.
+
+Invariant: once the loop waits, the self-pipe exists. Another thread appends its callback to
+``_ready`` and then looks for the pipe; we make the pipe and then look at ``_ready``. Whatever the
+order of those four steps, one of the two sees the other, so no wake-up is lost.
+
+Private names of asyncio used here (``_make_self_pipe``, ``_close_self_pipe``, ``_selector``,
+``_ready``, ``_csock``, ``_default_executor``) are the same from 3.11 to 3.14;
+:func:`new_event_loop` tries them once and falls back to the stock loop with a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import functools
+import os
+import selectors
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ._executor import DaemonExecutor
+from .errors import NotCheckedWarning
+
+__unittest = True
+
+_NOTHING: Mapping[Any, Any] = {}
+
+
+class _NoSelectorYet(selectors.BaseSelector):
+    """Stands where the selector will be, and opens the real one when it must."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: LazyEventLoop) -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is not None and timeout <= 0:
+            return []
+        selector = self._loop.open_selector()
+        # A callback that came from another thread before the pipe was there rang no bell.
+        if self._loop._ready:
+            timeout = 0
+        return selector.select(timeout)
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._loop.open_selector().register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        raise KeyError(f"{fileobj!r} is not registered")
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        raise KeyError(f"{fileobj!r} is not registered")
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return _NOTHING
+
+    def close(self) -> None:
+        pass
+
+
+class LazyEventLoop(asyncio.SelectorEventLoop):
+    """A selector event loop that costs next to nothing until it is used.
+
+    Even its own state is made at the first touch when it comes from :meth:`unborn`, which is how
+    a synchronous test finds a current loop without paying for one.
+
+    Example:
+        >>> loop = LazyEventLoop()
+        >>> loop.run_until_complete(asyncio.sleep(0, "done"))
+        'done'
+        >>> loop.close()
+    """
+
+    _ready: Any
+    _selector: selectors.BaseSelector
+    _ssock: Any
+    _csock: Any
+    _default_executor: Any
+    _on_birth: Callable[[LazyEventLoop], None]
+
+    # What time() falls back to when a test's patch of time.monotonic() breaks. A class attribute,
+    # since freezegun replaces the names of modules.
+    _real_time = staticmethod(time.monotonic)
+    #: The first error of a patched ``time.monotonic()``.
+    clock_error: BaseException | None = None
+
+    def __init__(self) -> None:
+        super().__init__(_NoSelectorYet(self))
+
+    # Birth at first touch -----------------------------------------------------------------------
+
+    @classmethod
+    def unborn(cls, on_birth: Callable[[LazyEventLoop], None]) -> LazyEventLoop:
+        """Return a loop that initialises itself when the first of its attributes is used.
+
+        Args:
+            on_birth: Called with the loop right after that.
+        """
+        loop = cls.__new__(cls)
+        loop._on_birth = on_birth
+        return loop
+
+    @property
+    def is_born(self) -> bool:
+        """Whether anybody has used this loop."""
+        return "_closed" in self.__dict__
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for what is not there, so whatever is in use never pays for it.
+        make_container = _birth_plan().on_demand.get(name)
+        if make_container is not None and self.is_born:
+            self.__dict__[name] = container = make_container()
+            return container
+        if self.is_born or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._be_born()
+        return getattr(self, name)
+
+    def _be_born(self) -> None:
+        plan = _birth_plan()
+        if plan.constants is None:
+            self.__init__()  # type: ignore[misc]
+        else:
+            self.__dict__.update(plan.constants)
+            for name, make_container in plan.at_once:
+                self.__dict__[name] = make_container()
+            self._selector = _NoSelectorYet(self)
+        self._on_birth(self)
+
+    @property
+    def has_asyncgens(self) -> bool:
+        """Whether async generators have been iterated here and are not finished."""
+        return bool(self.__dict__.get("_asyncgens"))
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if self.is_born:
+            super().__del__(_warn)  # type: ignore[call-arg]
+
+    # Selector and self-pipe ---------------------------------------------------------------------
+
+    def open_selector(self) -> selectors.BaseSelector:
+        """Make the real selector and the self-pipe, unless they are there."""
+        if self._csock is None:
+            stand_in = self._selector
+            self._selector = selectors.DefaultSelector()
+            try:
+                super()._make_self_pipe()  # type: ignore[misc]
+            except BaseException:
+                self._selector.close()
+                self._selector = stand_in
+                raise
+        return self._selector
+
+    def _make_self_pipe(self) -> None:
+        # Called by the stock __init__(); open_selector() makes the real one.
+        self._ssock = self._csock = None
+
+    def _close_self_pipe(self) -> None:
+        if self._csock is not None:
+            super()._close_self_pipe()  # type: ignore[misc]
+
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., Any], *args: Any
+    ) -> None:
+        self.open_selector()  # the interpreter writes the signal's number into the pipe
+        super().add_signal_handler(sig, callback, *args)
+
+    @property
+    def watched_files(self) -> Mapping[Any, selectors.SelectorKey]:
+        """What is registered for reading or writing, less the loop's own self-pipe."""
+        mapping = self._selector.get_map()
+        own = -1 if self._ssock is None else self._ssock.fileno()
+        return {fd: key for fd, key in mapping.items() if fd != own} if mapping else _NOTHING
+
+    # Time ---------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Return ``time.monotonic()``, as the stock loop does, or survive a broken patch of it.
+
+        A test that replaces ``time.monotonic`` by a short list of readings has them eaten by the
+        loop; stock, the ``StopIteration`` then leaves the loop and ends the whole run. Here it is
+        kept for the report, and the loop goes on with real time.
+        """
+        try:
+            return time.monotonic()
+        except Exception as error:
+            if self.clock_error is None:
+                self.clock_error = error
+            return self._real_time()
+
+    # Executor -----------------------------------------------------------------------------------
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        if executor is None and self._default_executor is None:
+            self._check_default_executor()
+            self._default_executor = DaemonExecutor()
+        return super().run_in_executor(executor, func, *args)
+
+
+class _BirthPlan(NamedTuple):
+    """What ``__init__`` leaves in a loop's ``__dict__``: once found out, cheaper to repeat.
+
+    Constants are shared, each loop gets containers of its own, and those that most loops never
+    use (weak sets are the dearest part of a loop) are made at their first use.
+    """
+
+    constants: dict[str, Any] | None
+    at_once: list[tuple[str, Callable[[], Any]]]
+    on_demand: dict[str, Callable[[], Any]]
+
+    @classmethod
+    def of(cls, loop: LazyEventLoop) -> _BirthPlan:
+        """Read the plan off a loop that was initialised in the ordinary way."""
+        plan = cls({}, [], {})
+        for name, value in vars(loop).items():
+            if value is None or isinstance(value, (bool, int, float)):
+                plan.constants[name] = value  # type: ignore[index]
+            elif type(value) in (weakref.WeakSet, weakref.WeakValueDictionary) and not value:
+                plan.on_demand[name] = type(value)
+            elif type(value) in (collections.deque, list, dict) and not value:
+                plan.at_once.append((name, type(value)))
+            elif name != "_selector":
+                return cls(None, [], {})  # something we don't know how to repeat
+        return plan
+
+
+@functools.cache
+def _birth_plan() -> _BirthPlan:
+    loop = LazyEventLoop()
+    try:
+        return _BirthPlan.of(loop)
+    finally:
+        loop.close()
+
+
+_lazy_works: bool | None = None
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a fresh loop for a test: ours, or the stock one where ours can't work.
+
+    That is so on Windows, and on an interpreter that has renamed what :class:`LazyEventLoop`
+    overrides; the latter is said once, by a :exc:`NotCheckedWarning`.
+    """
+    return LazyEventLoop() if lazy_loop_works() else asyncio.new_event_loop()
+
+
+def lazy_loop_works() -> bool:
+    """Tell whether :class:`LazyEventLoop` works here, trying it at the first call."""
+    global _lazy_works
+    if _lazy_works is None:
+        _lazy_works = os.name == "posix" and _try_lazy_loop()
+    return _lazy_works
+
+
+def _try_lazy_loop() -> bool:
+    try:
+        loop = LazyEventLoop()
+        try:
+            if loop._csock is not None or not hasattr(loop, "_ready"):
+                raise AttributeError("asyncio makes or names its self-pipe in another way")
+            loop.open_selector()
+            loop.call_soon_threadsafe(loop.stop)
+            if getattr(loop, "_csock", None) is None:
+                raise AttributeError("the self-pipe is not there")
+        finally:
+            loop.close()
+    except Exception as error:
+        warnings.warn(
+            f"asynctesting's fast event loop does not work on this interpreter ({error!r}); the "
+            "standard one is used, which is slower",
+            NotCheckedWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
