@@ -1,0 +1,153 @@
+"""What can be seen to be wrong when a test class is made: methods that would never run.
+
+unittest calls ``setUp`` and its kin without awaiting them, and a test with a ``yield`` in it
+returns a generator that nobody iterates. Stock, such a test passes. Here each case has a message
+that names the method and the right spelling.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+from ._settings import check_leaks, check_timeout
+from .errors import AsyncTestingError, SettingError, SilentPassError
+
+__unittest = True
+
+_SYNC_HOOKS = {
+    "setUp": "asyncSetUp",
+    "tearDown": "asyncTearDown",
+    "setUpClass": None,
+    "tearDownClass": None,
+    "run": None,
+    "debug": None,
+    "doCleanups": None,
+    "doClassCleanups": None,
+    "id": None,
+    "shortDescription": None,
+    "countTestCases": None,
+}
+_ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown")
+_PREFIX = "test"
+
+
+def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTestingError]:
+    """Return what is wrong with the methods and settings of *cls*, by name.
+
+    Args:
+        cls: A test class, looked at with all of its bases.
+        own_settings: Whether ``timeout`` and ``leaks`` on the class are our settings. In an
+            adopted suite these names may mean something else.
+    """
+    found: dict[str, AsyncTestingError] = {}
+    for name, attribute in _attributes(cls):
+        problem = _problem_with(cls, name, attribute)
+        if problem is not None:
+            found[name] = SilentPassError(f"{cls.__qualname__}.{name}: {problem}")
+    if own_settings:
+        checks = (("timeout", check_timeout), ("leaks", check_leaks))
+        for name, check in (*checks, ("loop_factory", _check_loop_factory)):
+            try:
+                check(getattr(cls, name), f"{cls.__qualname__}.{name}")
+            except AsyncTestingError as error:
+                found[name] = error
+    return found
+
+
+def _attributes(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield what a test of *cls* would find under each name that matters, as it is written."""
+    seen: set[str] = set()
+    for base in cls.__mro__:
+        if base.__module__.startswith("unittest.") or base is object:
+            continue
+        for name, attribute in vars(base).items():
+            if name not in seen:
+                seen.add(name)
+                if name in _SYNC_HOOKS or name.startswith((_PREFIX, "async")):
+                    yield name, attribute
+
+
+def _problem_with(cls: type, name: str, attribute: Any) -> str | None:
+    function = _function_in(attribute)
+    is_generator = _is_generator(function)
+    is_coroutine = inspect.iscoroutinefunction(function)
+    if name in _SYNC_HOOKS:
+        return _problem_with_sync_hook(name) if is_coroutine or is_generator else None
+    if name in _ASYNC_HOOKS:
+        if not is_generator:
+            return None
+        return (
+            "has a 'yield' in it, so calling it runs nothing. Move what stands after the yield "
+            "into asyncTearDown, or write an async context manager and enter it with "
+            "self.enterAsyncContext()"
+        )
+    if name.startswith(_PREFIX):
+        if not is_generator:
+            return None
+        return (
+            "is a test with a 'yield' in it, so calling it makes a generator and runs nothing. "
+            "Remove the yield; to await something, write 'await'"
+        )
+    right = next((hook for hook in _ASYNC_HOOKS if hook.lower() == name.lower()), None)
+    if right is not None and (is_coroutine or is_generator):
+        return f"is never called. Did you mean {right}?"
+    return None
+
+
+def _problem_with_sync_hook(name: str) -> str:
+    right = _SYNC_HOOKS[name]
+    advice = (
+        f"Write 'async def {right}(self)', which is awaited"
+        if right
+        else "Write it as a plain method; open async resources in asyncSetUp"
+    )
+    return (
+        f"is a coroutine or generator function, but unittest calls {name}() without awaiting it. "
+        f"{advice}"
+    )
+
+
+def _function_in(attribute: Any) -> Any:
+    while True:
+        if isinstance(attribute, (staticmethod, classmethod)):
+            attribute = attribute.__func__
+        elif isinstance(attribute, (functools.partial, functools.partialmethod)):
+            attribute = attribute.func
+        else:
+            return attribute
+
+
+def _is_generator(function: Any) -> bool:
+    if inspect.isasyncgenfunction(function):
+        return True
+    code = getattr(function, "__code__", None)
+    # types.coroutine() marks a generator function whose generators can be awaited.
+    return inspect.isgeneratorfunction(function) and not (
+        code is not None and code.co_flags & inspect.CO_ITERABLE_COROUTINE
+    )
+
+
+def _check_loop_factory(factory: Any, source: str) -> None:
+    if factory is None:
+        return
+    if not callable(factory):
+        raise SettingError(
+            f"{source} must be a class or a function without arguments that returns an event "
+            f"loop; got {factory!r}"
+        )
+    if isinstance(factory, FunctionType):
+        required = [
+            parameter.name
+            for parameter in inspect.signature(factory).parameters.values()
+            if parameter.default is parameter.empty
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        ]
+        if required:
+            raise SettingError(
+                f"{source} is called without arguments, but {factory.__qualname__}() needs "
+                f"{', '.join(required)}; it is no method, so leave 'self' out"
+            )
