@@ -7,6 +7,7 @@ Here another class takes that name before the suite is imported; classes that we
 
 from __future__ import annotations
 
+import sys
 import unittest
 import unittest.async_case
 from typing import Any, ClassVar
@@ -25,8 +26,8 @@ _stock = unittest.async_case.IsolatedAsyncioTestCase
 class AdoptedTestCase(AsyncTestCase):
     """Our case under the stock name: a suite that never heard of us keeps its own names.
 
-    Its attributes ``timeout`` and ``leaks`` may mean anything, so only the environment and the
-    command line set ours. A class with a method that would never run is made all the same, and
+    Its attributes ``timeout``, ``leaks`` and ``loop_debug`` may mean anything, so only the
+    environment and the command line set ours. A class with a method that would never run is made all the same, and
     the tests concerned fail instead.
     """
 
@@ -39,6 +40,10 @@ class AdoptedTestCase(AsyncTestCase):
     @classmethod
     def _asynctesting_note_problems(cls) -> None:
         cls._asynctesting_problems = problems_of(cls, own_settings=False)
+
+    def _asynctesting_loop_options(self) -> tuple[Any, bool | None]:
+        # The stock case has a loop_factory from 3.13 on, and there a function is a method.
+        return self.loop_factory if sys.version_info >= (3, 13) else None, None
 
     def _asynctesting_limit(self, settings: _settings.Settings) -> float | None:
         if isinstance(settings.timeout, _settings.Unset):

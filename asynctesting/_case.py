@@ -114,9 +114,11 @@ class AsyncTestCase(_Stock):
     _asynctesting_set_up_cut = False
     _asynctesting_loop: Any = None
 
+    # The stock case's slots for its runner and its context.
+    _asyncioRunner: Any = None
+    _asyncioTestContext: Any = None
+
     if TYPE_CHECKING:
-        _asyncioRunner: Any
-        _asyncioTestContext: Any
         _outcome: Any
         _cleanups: list[Any]
         _testMethodName: str
@@ -128,10 +130,9 @@ class AsyncTestCase(_Stock):
             raise problem
 
     def __init__(self, methodName: str = "runTest") -> None:
-        super().__init__(methodName)
-        # The stock case copies the context here, when tests are loaded. The one that counts is
-        # the context in which the test runs.
-        self._asyncioTestContext = None
+        # Not the stock case's __init__(): it copies the context here, when tests are loaded. The
+        # one that counts is the context in which the test runs.
+        super(_Stock, self).__init__(methodName)
 
     # One test -----------------------------------------------------------------------------------
 
@@ -183,16 +184,20 @@ class AsyncTestCase(_Stock):
         own.pop("_asynctesting_set_up_cut", None)
         self._asynctesting_hooks = _Hooks.of(type(self), own)
         self._asyncioTestContext = context = copy_context()
+        factory, debug = self._asynctesting_loop_options()
         self._asyncioRunner = scope = Scope(
             self._testMethodName,
             context,
-            # Looked up on the class, where a plain function is not bound as a method.
-            factory=own.get("loop_factory") or type(self).loop_factory,
-            debug=self.loop_debug,
+            factory=factory,
+            debug=debug,
             limit=self._asynctesting_limit(settings) if limited else None,
             collector=None if self._asynctesting_leak_level(settings) == "off" else Collector(),
         )
         scope.open()
+
+    def _asynctesting_loop_options(self) -> tuple[Any, bool | None]:
+        # Looked up on the class, where a plain function is not bound as a method.
+        return self.__dict__.get("loop_factory") or type(self).loop_factory, self.loop_debug
 
     def _asynctesting_limit(self, settings: _settings.Settings) -> float | None:
         if not isinstance(settings.timeout, _settings.Unset):
@@ -475,9 +480,12 @@ class AsyncTestCase(_Stock):
             _subtest.set(None if value is None else (self, value))
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        state.update(_asyncioRunner=None, _asyncioTestContext=None)
-        return {k: v for k, v in state.items() if not k.startswith("_asynctesting_")}
+        of_one_run = ("_asyncioRunner", "_asyncioTestContext")
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in of_one_run and not name.startswith("_asynctesting_")
+        }
 
 
 def timeout(seconds: float | None) -> Callable[[_F], _F]:

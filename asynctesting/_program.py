@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from . import _adopt, _settings, _strict
+from . import _settings, _strict
 from .errors import SettingError
 
 __unittest = True
@@ -70,7 +70,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--shuffle",
-        metavar="SEED",
+        metavar="[SEED]",
         help="random order of modules, classes and tests; the seed is printed",
     )
     parser.add_argument(
@@ -118,6 +118,8 @@ def _apply(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         if text is not None:
             setattr(options, name, _whole_number(name, text))
     if options.adopt:
+        from . import _adopt  # makes a test class, which reads the settings
+
         _adopt.adopt()
     _strict.make_strict()
 
@@ -143,6 +145,14 @@ class _Program(unittest.TestProgram):
             if parser is not None:
                 parser.error = _refuse
 
+    def createTests(self, from_discovery: bool = False, Loader: Any = None) -> None:
+        try:
+            super().createTests(from_discovery, Loader)
+        except (ImportError, TypeError) as error:
+            if not (from_discovery and _raised_by_loader(error)):
+                raise
+            _refuse(str(error))
+
     def runTests(self) -> None:
         seed = self._options.shuffle
         self.test: Any = _Interruptible(self, _shuffled(self.test, seed))
@@ -159,6 +169,14 @@ class _Program(unittest.TestProgram):
                 print("interrupted: not all tests have run", file=sys.stderr)
                 sys.exit(130)
             raise
+
+
+def _raised_by_loader(error: BaseException) -> bool:
+    """Tell whether the loader itself has refused its arguments, and not a module that it loads."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_globals is vars(unittest.loader)
 
 
 class _Interruptible(unittest.TestSuite):

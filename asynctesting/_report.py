@@ -10,7 +10,6 @@ import asyncio
 import linecache
 import os
 import sys
-import sysconfig
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ def short_path(file: str) -> str:
 # What is not the user's own code: the standard library and this package.
 _LIBRARY = tuple(
     os.path.join(path, "")
-    for path in {sysconfig.get_path("stdlib"), os.path.dirname(asyncio.__file__)}
+    for path in {os.path.dirname(os.__file__), os.path.dirname(asyncio.__file__)}
 )
 _PACKAGES = ("site-packages", "dist-packages")
 _OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")

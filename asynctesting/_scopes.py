@@ -579,7 +579,7 @@ class Scope:
         self._given_up = False
         if budget is not None:
             self.watch.shorten(budget)
-        task = loop.create_task(work, context=self._context)
+        task = asyncio.Task(work, loop=loop, context=self._context)  # as for the owner
         task.add_done_callback(lambda _: loop.stop())
         try:
             self.watch.interruptible = True

@@ -53,11 +53,14 @@ def check_timeout(value: object, source: str) -> float | None:
         or not math.isfinite(value)
         or value <= 0
     ):
-        raise SettingError(
-            f"{source} must be a number of real seconds above zero, or None for no limit; "
-            f"got {value!r}"
-        )
+        raise _no_limit(value, source)
     return float(value)
+
+
+def _no_limit(value: object, source: str) -> SettingError:
+    return SettingError(
+        f"{source} must be a number of real seconds above zero, or None for no limit; got {value!r}"
+    )
 
 
 def check_leaks(value: object, source: str) -> str:
@@ -80,10 +83,9 @@ def parse_timeout(text: str, source: str) -> float | None:
     if text.strip().lower() == "none":
         return None
     try:
-        value: object = float(text)
-    except ValueError:
-        value = text
-    return check_timeout(value, source)
+        return check_timeout(float(text), source)
+    except ValueError:  # no number, or one that can't be a limit
+        raise _no_limit(text, source) from None
 
 
 def read(environment: Mapping[str, str]) -> Settings:
