@@ -1,0 +1,1 @@
+"""The shop's suite, one module for each of the shop's."""
