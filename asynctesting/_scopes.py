@@ -271,7 +271,9 @@ class Scope:
                     continue
                 # KeyboardInterrupt, an exit in another task, or an error of the loop itself: the
                 # owner is cancelled, so that its finally blocks run, and then the error goes on.
-                first = escaped if first is None else first
+                if first is None:
+                    first = escaped
+                    self._note_where(escaped)
                 escapes += 1
                 if escapes > _ESCAPES or self._owner is None:
                     break
@@ -282,6 +284,11 @@ class Scope:
         if first is not None and not self._done:
             self._abandon_owner()
         return first
+
+    def _note_where(self, escaped: BaseException) -> None:
+        waiting = self._describe_waiting()
+        if waiting:
+            escaped.add_note(f"{self.name} was interrupted:\n{indent(waiting)}")
 
     def _is_over(self) -> bool:
         return self._done or self._given_up
@@ -497,7 +504,7 @@ class Scope:
             return pending
         watched = isinstance(loop, LazyEventLoop) and loop.watched_files
         if pending or watched:
-            self._turn(loop, _turns(GRACE_TURNS), CANCEL_BUDGET)
+            self._turn(loop, _settled(loop, pending), CANCEL_BUDGET)
             pending = [task for task in pending if not task.done()]
         if pending:
             collector.note_pending(pending)
@@ -630,9 +637,12 @@ async def _awaiting(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-async def _turns(count: int) -> None:
-    for _ in range(count):
+async def _settled(loop: Loop, tasks: list[asyncio.Task[Any]]) -> None:
+    """Give *tasks* and closing transports their turns to end, and no longer than they need."""
+    for _ in range(GRACE_TURNS):
         await asyncio.sleep(0)
+        if all(task.done() for task in tasks) and not getattr(loop, "watched_files", None):
+            break
 
 
 async def _all_done(tasks: list[asyncio.Task[Any]]) -> None:
