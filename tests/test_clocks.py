@@ -7,9 +7,11 @@ import copy
 import datetime as dt
 import functools
 import pickle
+import queue
 import re
 import subprocess
 import sys
+import threading
 import time
 import unittest
 import warnings
@@ -141,6 +143,36 @@ class VirtualClockMixinTests(OutcomeAssertions):
                 self.assertEqual(self.clock.elapsed, 0)
 
         self.assertPassed(run_case(Case))
+
+    def test_a_thread_that_was_there_before(self) -> None:
+        """It holds no clock by itself, but its call back is waited for, and hold() is heeded."""
+        calls: queue.Queue[Any] = queue.Queue()
+
+        def serve() -> None:
+            for loop, future in iter(calls.get, None):
+                time.sleep(0.02)
+                loop.call_soon_threadsafe(future.set_result, "done")
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                self.assertEqual(await self.ask(), "done")
+                with self.clock.hold():
+                    async with asyncio.timeout(1):
+                        self.assertEqual(await self.ask(), "done")
+                self.assertEqual(self.clock.elapsed, 0)
+
+            async def ask(self) -> str:
+                answer: asyncio.Future[str] = self.loop.create_future()
+                calls.put((self.loop, answer))
+                return await answer
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            self.assertPassed(run_case(Case))
+        finally:
+            calls.put(None)
+            thread.join()
 
     def test_aiohttp_obeys(self) -> None:
         """aiohttp's own timeout of ten virtual seconds ends a request to a slow handler."""
