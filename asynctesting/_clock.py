@@ -243,7 +243,7 @@ class VirtualClock:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the clock was made, from whole nanoseconds: 0.1 s is 0.1."""
+        """Seconds since the clock was made, from whole nanoseconds, so that 0.1 s is 0.1."""
         return (self._read_ns() - self._start_ns) / NS
 
     @property
@@ -268,7 +268,7 @@ class VirtualClock:
 
         Returns:
             A timer with ``cancel()``, ``cancelled()`` and ``when()``: the loop's own
-            ``TimerHandle``, or a :class:`Timer` as long as no loop drives the clock.
+            ``TimerHandle``, or one like it as long as no loop drives the clock.
 
         Raises:
             TypeError: If *callback* can't be called, or *when* is no number.
@@ -315,7 +315,8 @@ class VirtualClock:
         """Return the deadline *delay* seconds from now, in nanoseconds."""
         self._set_now_ns(self._read_ns())
         try:
-            return self._now_ns + round(delay * NS)
+            # By a float: a string times a billion would fill the memory.
+            return self._now_ns + round(delay * 1e9)
         except OverflowError:
             return HORIZON_NS if delay > 0 else 0
         except (TypeError, ValueError):

@@ -48,9 +48,10 @@ if TYPE_CHECKING:
 
 __unittest = True
 
-# Names of threads that are accounted for elsewhere: ours, which never wake a loop by their own
-# will, and those in which asyncio of Python 3.11 waits for subprocesses.
-_ACCOUNTED_FOR = ("asynctesting-", "asyncio-waitpid-", "waitpid-")
+# Threads with such names never wake a loop by their own will.
+_OURS = ("asynctesting-",)
+# In such threads asyncio of Python 3.11 waits for subprocesses.
+_CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
 
 # How many threads there are beside the main one; enumerating them takes a lock and a list.
 thread_count = getattr(_thread, "_count", lambda: 1)
@@ -300,6 +301,8 @@ class Threads:
         self._clock = clock
         self._sockets = sockets
         self._elders = elders
+        # With a virtual clock the processes themselves are kept account of.
+        self._accounted_for = _OURS if clock is None else _OURS + _CHILD_WATCHERS
         self._known: list[threading.Thread] = []
         self._foreign: list[threading.Thread] = []
 
@@ -308,11 +311,13 @@ class Threads:
         known = threading.enumerate()
         if known != self._known:
             self._known = known
+            own = threading.get_ident()
             self._foreign = [
                 t
                 for t in known
-                if t not in self._elders
-                and not t.name.startswith(_ACCOUNTED_FOR)
+                if t.ident != own
+                and t not in self._elders
+                and not t.name.startswith(self._accounted_for)
                 and not isinstance(t, threading._DummyThread)
             ]
         if self._foreign and self._clock is not None and self._clock._background:
@@ -482,7 +487,7 @@ class Outside:
 
     def look_again_after(self) -> float | None:
         """Return after how many real seconds something may have changed without a sound."""
-        return 0.05 if self.threads.foreign() else None
+        return 0.05 if thread_count() else None
 
 
 def time_now() -> float:

@@ -75,7 +75,11 @@ def find_deadlock(
     loop: LazyEventLoop, outside: Outside | None, clock: VirtualClock | None
 ) -> DeadlockError | None:
     """Return what is wrong, if nothing can wake *loop* any more."""
-    if outside.can_wake() if outside is not None else can_wake(loop):
+    if outside is None:
+        if can_wake(loop):
+            return None
+    # A thread that is older than the loop holds no clock, but may well call the loop back.
+    elif outside.can_wake() or Threads(clock, outside.sockets, ELDERS).can_go_on():
         return None
     graph = _graph(loop)
     if not graph.waits:

@@ -27,7 +27,7 @@ from typing import Any, TypeVarTuple, cast
 from . import _inflight, _pauses, _stuck
 from ._clock import Idle, Mode, VirtualClock
 from ._loop import LazyEventLoop
-from ._seconds import COARSE_NS, HORIZON_NS, NS
+from ._seconds import COARSE_NS, HORIZON_NS
 
 __unittest = True
 
@@ -283,7 +283,7 @@ class VirtualEventLoop(LazyEventLoop):
         # The same for a loop that is in a hurry. Not call_at(time() + delay): that sum has
         # rounding errors, this one has none.
         try:
-            deadline_ns = clock._now_ns + round(delay * NS)
+            deadline_ns = clock._now_ns + round(delay * 1e9)
         except (OverflowError, TypeError, ValueError):
             deadline_ns = clock._after_ns(delay)
         timer = VirtualTimer(clock._now + delay, callback, args, self, context)
@@ -314,7 +314,7 @@ class VirtualEventLoop(LazyEventLoop):
             return self._set_timer(clock._deadline_ns(when), when, callback, args, context)
         try:
             # What _deadline_ns() does where no care is needed.
-            deadline_ns = clock._now_ns + round((when - clock._now) * NS)
+            deadline_ns = clock._now_ns + round((when - clock._now) * 1e9)
         except (OverflowError, TypeError, ValueError):
             deadline_ns = clock._deadline_ns(when)
         timer = VirtualTimer(when, callback, args, self, context)
@@ -399,6 +399,10 @@ class VirtualEventLoop(LazyEventLoop):
             if clock._now_ns != self._turned_at_ns:
                 self._turned_at_ns = clock._now_ns
                 self._turns = 0
+            else:
+                self._turns += 1  # a task that settles again and again never lets time pass
+                if self._turns > self._max_turns:
+                    self._check_livelock()
             return []
         if outcome is Idle.TICKING:
             return self._wait_ticking(clock._real_delay())
@@ -436,13 +440,22 @@ class VirtualEventLoop(LazyEventLoop):
     def _wait_in_vain(self, outcome: Idle) -> list[Any]:
         """Wait, for a loop that nothing of its own will wake, or say that nothing will."""
         if outcome is Idle.STOPPED:
-            error: Exception | None = _stuck.stopped_clock(self, self.clock)
-        else:
-            error = _stuck.find_deadlock(self, self._outside, self.clock)
-        if error is not None:
-            self.fail_stuck(error)
+            self.fail_stuck(_stuck.stopped_clock(self, self.clock))
             return []
-        return self._wait_really(self._outside.look_again_after())
+        if outcome is Idle.HELD:
+            # Somebody has said that something goes on that we can't see.
+            return self._wait_really(self._outside.look_again_after())
+        error = _stuck.find_deadlock(self, self._outside, self.clock)
+        if error is None:
+            return self._wait_really(self._outside.look_again_after())
+        # A thread that has been let go may not have got its turn yet: then it rests no longer
+        # when we look again.
+        for _ in range(_stuck.LOOKS if _stuck.has_foreign_threads() else 0):
+            events = self._wait_really(_stuck.LOOK_AGAIN)
+            if events or self._ready or _stuck.find_deadlock(self, self._outside, None) is None:
+                return events
+        self.fail_stuck(error)
+        return []
 
     def _check_livelock(self) -> None:
         self._max_turns = self.clock.max_turns
