@@ -467,15 +467,18 @@ class Scope:
                 self._current = None
             self._loop = None
 
-    def _wind_down(self, loop: Loop, problems: list[BaseException]) -> None:
+    def _end_owner(self, loop: Loop) -> None:
         owner = self._owner
         self._ended = True
         if owner is not None and not owner.done():
             self._done = self._given_up = False
             self._wake_owner(loop)
             loop.run_forever()
-        # A task that is done and that nobody holds is gone by now, the owner included.
-        self._owner = owner = None
+        # A task that is done and that nobody holds is gone afterwards, the owner included.
+        self._owner = None
+
+    def _wind_down(self, loop: Loop, problems: list[BaseException]) -> None:
+        self._end_owner(loop)
         tasks = _internals.tasks_of(loop)
         if tasks or getattr(loop, "watched_files", None) or getattr(loop, "clock_error", None):
             pending = [task for task in tasks if not task.done() and task not in _abandoned]
