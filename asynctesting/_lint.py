@@ -21,8 +21,8 @@ __unittest = True
 _SYNC_HOOKS = {
     "setUp": "asyncSetUp",
     "tearDown": "asyncTearDown",
-    "setUpClass": None,
-    "tearDownClass": None,
+    "setUpClass": "asyncSetUpClass",
+    "tearDownClass": "asyncTearDownClass",
     "run": None,
     "debug": None,
     "doCleanups": None,
@@ -31,7 +31,8 @@ _SYNC_HOOKS = {
     "shortDescription": None,
     "countTestCases": None,
 }
-_ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown")
+_ASYNC_CLASS_HOOKS = ("asyncSetUpClass", "asyncTearDownClass")
+_ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown", *_ASYNC_CLASS_HOOKS)
 _PREFIX = "test"
 
 
@@ -78,13 +79,7 @@ def _problem_with(cls: type, name: str, attribute: Any) -> str | None:
     if name in _SYNC_HOOKS:
         return _problem_with_sync_hook(name) if is_coroutine or is_generator else None
     if name in _ASYNC_HOOKS:
-        if not is_generator:
-            return None
-        return (
-            "has a 'yield' in it, so calling it runs nothing. Move what stands after the yield "
-            "into asyncTearDown, or write an async context manager and enter it with "
-            "self.enterAsyncContext()"
-        )
+        return _problem_with_async_hook(name, attribute, is_generator)
     if name.startswith(_PREFIX):
         if not is_generator:
             return None
@@ -98,10 +93,25 @@ def _problem_with(cls: type, name: str, attribute: Any) -> str | None:
     return None
 
 
+def _problem_with_async_hook(name: str, attribute: Any, is_generator: bool) -> str | None:
+    of_class = "Class" if name in _ASYNC_CLASS_HOOKS else ""
+    if is_generator:
+        enter = "cls.enterClassAsyncContext()" if of_class else "self.enterAsyncContext()"
+        return (
+            "has a 'yield' in it, so calling it runs nothing. Move what stands after the yield "
+            f"into asyncTearDown{of_class}, or write an async context manager and enter it with "
+            f"{enter}"
+        )
+    if of_class and not isinstance(attribute, classmethod):
+        return f"is called on the class. Write @classmethod above 'async def {name}(cls)'"
+    return None
+
+
 def _problem_with_sync_hook(name: str) -> str:
     right = _SYNC_HOOKS[name]
+    owner = "cls" if right is not None and right.endswith("Class") else "self"
     advice = (
-        f"Write 'async def {right}(self)', which is awaited"
+        f"Write 'async def {right}({owner})', which is awaited"
         if right
         else "Write it as a plain method; open async resources in asyncSetUp"
     )
