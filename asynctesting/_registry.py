@@ -253,7 +253,9 @@ def note_result(result: Any, scope: WideScope) -> None:
         return  # pytest's, which has a plugin, or one that counts nothing
     around = (scope, *scope.lineage())
     for entry in _open.values():
-        if entry.result is None and entry.scope in around:
+        # A run that is over without having said so gives its scopes to the next one; a test that
+        # runs other tests keeps what it is in.
+        if entry.scope in around and not entry.scope.in_use:
             entry.result = result
     _hook(result)
     if _untold:
