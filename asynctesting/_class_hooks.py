@@ -149,13 +149,11 @@ class ClassHooks(_Base):
     ) -> None:
         """Have ``func(*args, **kwargs)`` awaited after ``tearDownClass``, the last one first.
 
-        Async and synchronous class cleanups stand on one stack.
-
         Raises:
             ScopeError: If the class has no loop of its own (``loop_scope`` is ``"test"``).
         """
         scope = cls._asynctesting_scope_of_class("addClassAsyncCleanup")
-        cls.addClassCleanup(scope.clean_up, func, *args, **kwargs)
+        scope.cleanups.append((func, args, kwargs))
 
     @classmethod
     async def enterClassAsyncContext(cls, cm: AbstractAsyncContextManager[_T]) -> _T:
@@ -191,35 +189,32 @@ class ClassHooks(_Base):
             super().tearDownClass()
 
     @classmethod
+    def addClassCleanup(cls, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        """Have ``function(*args, **kwargs)`` called after ``tearDownClass``, the last one first.
+
+        Once the scope of the class is open, async and synchronous cleanups stand on its stack.
+        """
+        scope = cls._asynctesting_open_scope()
+        if scope is None:
+            super().addClassCleanup(function, *args, **kwargs)
+        else:
+            scope.cleanups.append((function, args, kwargs))
+
+    @classmethod
     def doClassCleanups(cls) -> None:
-        """Run all class cleanups, then end the scope of the class.
+        """Run all class cleanups, and end the scope of the class.
 
         It also runs :meth:`asyncTearDownClass` where a ``tearDownClass`` without ``super()`` has
         left that out.
         """
-        scope = cls._asynctesting_open_scope()
-        if scope is None:
-            super().doClassCleanups()
-            return
-        problems: list[BaseException] = []
-        try:
-            try:
-                cls._asynctesting_tear_down_class(scope)
-            except Exception as error:
-                problems.append(error)
-            super().doClassCleanups()
-            problems += [info[1] for info in cls.tearDown_exceptions]
-        finally:
-            problems += scope.finish()
-            _registry.forget(scope)
-        cls.tearDown_exceptions = [
-            (type(error), error, error.__traceback__)
-            for error in problems
-            if isinstance(error, Exception)
-        ]
-        for problem in problems:
-            if not isinstance(problem, Exception):
-                raise problem
+        problems = cls._asynctesting_end_scope()
+        super().doClassCleanups()  # what was added before the scope was open
+        if problems:
+            infos = [(type(error), error, error.__traceback__) for error in problems]
+            for kind, error, _ in infos:
+                if not issubclass(kind, Exception):
+                    raise error
+            cls.tearDown_exceptions = [*infos, *cls.tearDown_exceptions]
 
     # Opening and ending ------------------------------------------------------------------------
 
@@ -296,9 +291,7 @@ class ClassHooks(_Base):
     @classmethod
     def _asynctesting_explain(cls, error: Exception) -> Exception:
         """Have what has cancelled the set-up say why, and return that."""
-        cls.doClassCleanups()
-        reasons: list[Any] = [info[1] for info in cls.tearDown_exceptions]
-        cls.tearDown_exceptions = []
+        reasons: list[Any] = cls._asynctesting_end_scope()
         if len(reasons) > 1:
             return ExceptionGroup("asyncSetUpClass was cancelled", reasons)
         first: Exception = reasons[0] if reasons else error
@@ -311,11 +304,29 @@ class ClassHooks(_Base):
             scope.perform("teardown", cls.asyncTearDownClass)
 
     @classmethod
+    def _asynctesting_end_scope(cls) -> list[BaseException]:
+        """End the scope of the class in this thread, if it is open; return what was wrong."""
+        scope = cls._asynctesting_open_scope()
+        if scope is None:
+            return []
+        problems: list[BaseException] = []
+        try:
+            cls._asynctesting_tear_down_class(scope)
+        except BaseException as error:
+            problems.append(error)
+        finally:
+            problems += scope.finish()
+            _registry.forget(scope)
+        return problems
+
+    @classmethod
     def _asynctesting_end_class(cls) -> list[BaseException]:
-        """End the scope where no runner did; return what was wrong."""
-        cls.doClassCleanups()
-        problems = [info[1] for info in cls.tearDown_exceptions]
-        cls.tearDown_exceptions = []
+        """End the class where no runner did; return what was wrong."""
+        problems = cls._asynctesting_end_scope()
+        if cls._class_cleanups:  # type: ignore[attr-defined]
+            super().doClassCleanups()
+            problems += [info[1] for info in cls.tearDown_exceptions]
+            cls.tearDown_exceptions = []
         return problems
 
     # Fixtures -----------------------------------------------------------------------------------
@@ -340,10 +351,7 @@ class ClassHooks(_Base):
             raise
         home.values[node] = value
         if living.must_be_left:
-            if kind == "class":
-                cls.addClassCleanup(home.clean_up, home.leave, living.leave)
-            else:
-                home.cleanups.append((home.leave, (living.leave,), {}))
+            home.cleanups.append((home.leave, (living.leave,), {}))
         return value
 
     @classmethod

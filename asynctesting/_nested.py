@@ -423,17 +423,13 @@ class WideScope(NestedScope):
             self.cancelled = None  # it has said what happened
             raise
 
-    def clean_up(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Run one cleanup, synchronous or not; it may stand on unittest's own stack."""
-        return self.perform("cleanup", function, *args, **kwargs)
-
     def run_cleanups(self) -> list[BaseException]:
-        """Run what is on our own stack, the last one first, and return what failed."""
+        """Run the cleanups, the last one first, and return what failed."""
         problems: list[BaseException] = []
         while self.cleanups:
             function, args, kwargs = self.cleanups.pop()
             try:
-                self.clean_up(function, *args, **kwargs)
+                self.perform("cleanup", function, *args, **kwargs)
             except BaseException as error:  # Ctrl-C, too: the others still run
                 problems.append(error)
         return problems

@@ -249,23 +249,37 @@ def note_result(result: Any, scope: WideScope) -> None:
 
     Also tells *result* what went wrong in teardowns that have come between.
     """
-    if not callable(getattr(result, "stopTestRun", None)):
-        return  # pytest's, which has a plugin, or one that counts nothing
+    result = _target_of(result)
+    if not _hook(result):
+        return
     around = (scope, *scope.lineage())
     for entry in _open.values():
         # A run that is over without having said so gives its scopes to the next one; a test that
         # runs other tests keeps what it is in.
         if entry.scope in around and not entry.scope.in_use:
             entry.result = result
-    _hook(result)
     if _untold:
         tell(result, [_untold.pop(0) for _ in range(len(_untold))])
 
 
-def _hook(result: Any) -> None:
-    original = result.stopTestRun
+def _target_of(result: Any) -> Any:
+    """Follow results that pass everything on, as those of the threads of testtools do."""
+    for _ in range(10):  # a mock would pass on for ever
+        target = getattr(result, "decorated", None) or getattr(result, "result", None)
+        passes_on = callable(getattr(target, "addError", None)) and hasattr(target, "stopTestRun")
+        if not passes_on:
+            break
+        result = target
+    return result
+
+
+def _hook(result: Any) -> bool:
+    """Have the end of the run of *result* told to us; tell whether that can be."""
+    original = getattr(result, "stopTestRun", None)
+    if not callable(original):
+        return _hook_nose2(result)  # pytest's has none, either, and a plugin of ours instead
     if getattr(original, "__asynctesting__", False):
-        return
+        return True
 
     def stop_test_run() -> Any:
         end_run(result)
@@ -277,7 +291,28 @@ def _hook(result: Any) -> None:
     try:
         result.stopTestRun = stop_test_run
     except AttributeError:  # it has slots
-        pass
+        return False
+    return True
+
+
+class _Nose2Plugin:
+    """Listens for the end of the run in nose2, whose result is not told of it."""
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def stopTestRun(self, event: Any) -> None:
+        end_run(self._result)
+
+
+def _hook_nose2(result: Any) -> bool:
+    hooks = getattr(getattr(result, "session", None), "hooks", None)
+    if not callable(getattr(hooks, "register", None)) or not hasattr(hooks, "setTestOutcome"):
+        return False
+    if not getattr(result, "_asynctesting_is_hooked", False):
+        result._asynctesting_is_hooked = True
+        hooks.register("stopTestRun", _Nose2Plugin(result))
+    return True
 
 
 def end_run(result: Any) -> None:

@@ -1017,7 +1017,7 @@ class SettingTests(unittest.TestCase):
         with self.assertRaisesRegex(SilentPassError, "Write @classmethod above"):
 
             class Case(AsyncTestCase):
-                async def asyncSetUpClass(cls) -> None: ...  # noqa: N805
+                async def asyncSetUpClass(cls) -> None: ...
 
     def test_async_set_up_class_under_the_stock_name(self) -> None:
         """unittest would never await it; the message gives the name that is awaited."""

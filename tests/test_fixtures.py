@@ -290,7 +290,7 @@ class SharingTests(FixtureAssertions):
             async def test_1_without(self) -> None:
                 log.append("without")
                 with self.assertRaises(AttributeError):
-                    self.costly  # noqa: B018
+                    self.costly
 
             async def test_2_with(self, costly: str, server: str) -> None:
                 log.append(f"{costly} {server}")
@@ -689,7 +689,7 @@ class AccessTests(unittest.TestCase):
 
         self.assertFalse(hasattr(test, "number"))
         with self.assertRaisesRegex(FixtureError, "there from the set-up to the end of its scope"):
-            test.number  # noqa: B018
+            test.number
         self.assertIsInstance(Case.number, AsyncFixture)
         self.assertRegex(repr(Case.number), r"<AsyncFixture Case.number scope='test'>")
 
