@@ -306,7 +306,7 @@ class _Nose2Plugin:
 
 
 def _hook_nose2(result: Any) -> bool:
-    hooks = getattr(getattr(result, "session", None), "hooks", None)
+    hooks: Any = getattr(getattr(result, "session", None), "hooks", None)
     if not callable(getattr(hooks, "register", None)) or not hasattr(hooks, "setTestOutcome"):
         return False
     if not getattr(result, "_asynctesting_is_hooked", False):

@@ -8,6 +8,7 @@ scopes end with them. Installed with the package; ``-p no:asynctesting`` switche
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,8 @@ def _end_with_node(scope: WideScope, end: Callable[[], None]) -> bool:
     if not _running:
         return False
     item = _running[-1]
-    kinds = {"module": pytest.Module, "package": pytest.Directory, "session": pytest.Session}
-    node = item.getparent(kinds[scope.kind]) or item.session
-    node.addfinalizer(end)
+    kinds: dict[str, Any] = {"module": pytest.Module, "package": pytest.Directory}
+    kind = kinds.get(scope.kind)
+    node: Any = None if kind is None else item.getparent(kind)
+    (node or item.session).addfinalizer(end)
     return True

@@ -253,7 +253,7 @@ class RunnerTests(unittest.TestCase):
 
     @needs("unittest_parallel")
     def test_unittest_parallel(self) -> None:
-        """Processes and threads, at each level; at the level of tests no class fixture is called."""
+        """Processes and threads, at each level; that of tests calls no class fixture."""
         for level in ("module", "class", "test"):
             for threads in ([], ["--thread"]):
                 with self.subTest(level=level, threads=bool(threads)):
