@@ -27,8 +27,8 @@ class AdoptedTestCase(AsyncTestCase):
     """Our case under the stock name: a suite that never heard of us keeps its own names.
 
     Its attributes ``timeout``, ``leaks`` and ``loop_debug`` may mean anything, so only the
-    environment and the command line set ours. A class with a method that would never run is made all the same, and
-    the tests concerned fail instead.
+    environment and the command line set ours. A class with a method that would never run is made
+    all the same, and the tests concerned fail instead.
     """
 
     _asynctesting_problems: ClassVar[dict[str, AsyncTestingError]] = {}

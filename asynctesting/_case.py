@@ -42,7 +42,9 @@ _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any] | type)
 _Stock = unittest.IsolatedAsyncioTestCase
 
+# Where a test method keeps what its decorators ask for.
 _TIMEOUT = "__asynctesting_timeout__"
+_REGION = "__asynctesting_region__"
 
 # Which subtest runs, beside the case it belongs to: gathered subtests are tasks, and each task has
 # its own view of a context variable, where an attribute of the case is shared by all.
@@ -120,6 +122,8 @@ class AsyncTestCase(ClassHooks, _Stock):
     _asynctesting_cancelled: BaseException | None = None
     _asynctesting_set_up_cut = False
     _asynctesting_loop: Any = None
+    # The clock that a region or a mixin of clocks.py has given to the test.
+    _asynctesting_clock: Any = None
 
     # The stock case's slots for its runner and its context.
     _asyncioRunner: Any = None
@@ -146,6 +150,9 @@ class AsyncTestCase(ClassHooks, _Stock):
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test, collecting its outcome in *result*."""
+        region = getattr(getattr(self, self._testMethodName, None), _REGION, None)
+        if region is not None and self._asynctesting_clock is None:
+            return region.run_case(self, functools.partial(self.run, result))
         self._setupAsyncioRunner()
         try:
             # Not the stock case's run(), which is these lines with its own runner.
@@ -159,6 +166,10 @@ class AsyncTestCase(ClassHooks, _Stock):
         There is no limit. After an error the loop stays open, so that ``doCleanups()`` can still
         be called; it closes the loop.
         """
+        region = getattr(getattr(self, self._testMethodName, None), _REGION, None)
+        if region is not None and self._asynctesting_clock is None:
+            region.run_case(self, self.debug)
+            return
         self._setupAsyncioRunner(limited=False)
         super(_Stock, self).debug()
         self._asynctesting_close()
@@ -366,7 +377,9 @@ class AsyncTestCase(ClassHooks, _Stock):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        self._callMaybeAsync(function, *args, **kwargs)
+        result = self._callMaybeAsync(function, *args, **kwargs)
+        if result is not None:
+            _refuse_generator(result, getattr(function, "__name__", repr(function)))
 
     def _asynctesting_do(self, phase: str, function: Callable[..., Any], *args: Any) -> Any:
         """Call *function* as one phase of the test."""
@@ -412,6 +425,8 @@ class AsyncTestCase(ClassHooks, _Stock):
     def _callMaybeAsync(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         # The result decides, not the function: a lambda or a partial may return a coroutine.
         scope = self._asynctesting_scope()
+        if scope.depth > 1:  # doCleanups() inside a phase, where the context is entered already
+            return _refuse_awaiting_inside(func(*args, **kwargs), func)
         result = scope.call(func, *args, **kwargs)
         return scope.run(result) if _is_awaitable(result) else result
 
@@ -532,7 +547,8 @@ class AsyncTestCase(ClassHooks, _Stock):
             self._asynctesting_judge_leaks(scope.collector)
 
     def _asynctesting_judge_leaks(self, collector: Collector) -> None:
-        if self._outcome is not None and not self._outcome.success:
+        outcome = self._outcome
+        if outcome is not None and (outcome.expectedFailure or not outcome.success):
             collector.log(str(self))  # the test has failed already; what it left is a note
         elif self._asynctesting_leak_level(_settings.current()) == "warn":
             collector.warn(str(self))
@@ -610,6 +626,17 @@ def _refuse_unawaited(result: Any, name: str, right: str) -> None:
             f"Write 'async def {right}(self)'"
         )
     _refuse_generator(result, name)
+
+
+def _refuse_awaiting_inside(result: Any, cleanup: object) -> Any:
+    if not _is_awaitable(result):
+        return result
+    if inspect.iscoroutine(result):
+        result.close()
+    raise RuntimeError(
+        f"doCleanups() was called inside the test, where the async cleanup {cleanup!r} can't be "
+        "awaited. Await it in an async test instead, or leave it to the end of the test"
+    )
 
 
 def _refuse_generator(result: Any, name: str) -> None:

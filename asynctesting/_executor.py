@@ -9,6 +9,7 @@ few attributes and nothing else.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import queue
 import threading
@@ -77,9 +78,9 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
         with self._gate:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._unfinished += 1
-            if self._unfinished > len(self._workers) < self._max_workers:
+            if self._unfinished >= len(self._workers) < self._max_workers:
                 self._start_worker()
+            self._unfinished += 1
         self._queue.put(job)
         return job.future
 
@@ -87,8 +88,8 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
         worker = threading.Thread(
             target=self._work, name=f"asyncio_{len(self._workers)}", daemon=True
         )
-        self._workers.append(worker)
         worker.start()
+        self._workers.append(worker)
 
     def _work(self) -> None:
         me = threading.get_ident()
@@ -125,14 +126,17 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
                 worker.join()
 
     def _drop_queued_jobs(self) -> None:
-        while True:
-            try:
+        stops = []
+        with contextlib.suppress(queue.Empty):
+            while True:
                 job = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if job is not None:
-                job.future.cancel()
-                self._job_done()
+                if job is None:
+                    stops.append(job)
+                else:
+                    job.future.cancel()
+                    self._job_done()
+        for stop in stops:  # from an earlier shutdown: each ends a thread
+            self._queue.put(stop)
 
     def when_idle(self, tell: Callable[[], None]) -> None:
         """Call *tell* once no job is left, from the thread that ended the last one.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 import unittest.suite
 import warnings
 from asyncio import events
@@ -158,6 +159,31 @@ def callback_of(handle: asyncio.Handle) -> Any:
     return getattr(handle, "_callback", None)
 
 
+def enter_task(loop: Loop, task: asyncio.Task[Any]) -> object:
+    """Make *loop* run in this thread and *task* its current one, without a turn of the loop.
+
+    Returns:
+        What :func:`leave_task` needs to make it undone.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    loop._thread_id = threading.get_ident()  # type: ignore[attr-defined]
+    sys.set_asyncgen_hooks(
+        firstiter=loop._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
+        finalizer=loop._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
+    )
+    events._set_running_loop(loop)
+    asyncio.tasks._enter_task(loop, task)
+    return hooks
+
+
+def leave_task(loop: Loop, task: asyncio.Task[Any], entered: Any) -> None:
+    """Undo :func:`enter_task`."""
+    asyncio.tasks._leave_task(loop, task)
+    events._set_running_loop(None)
+    loop._thread_id = None  # type: ignore[attr-defined]
+    sys.set_asyncgen_hooks(*entered)
+
+
 # Coroutines never awaited ----------------------------------------------------------------------
 
 
@@ -216,17 +242,32 @@ def error_holder(description: str) -> Any:
 # Threads ---------------------------------------------------------------------------------------
 
 
-def raise_in_thread(thread_id: int, exception: type[BaseException] | None) -> None:
+def raise_in_thread(thread_id: int, exception: type[BaseException]) -> None:
     """Have *exception* raised in another thread at its next step of Python code.
 
     It is the only means where no signal reaches: in worker threads, and on Windows. Code that
-    waits inside C is reached when it returns. ``None`` takes back one that was not yet raised.
+    waits inside C is reached when it returns.
     """
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread_id), ctypes.py_object(exception) if exception else None
+        ctypes.c_ulong(thread_id), ctypes.py_object(exception)
     )
+
+
+def catch_raised(exception: type[BaseException]) -> None:
+    """Take the calling thread's *exception* from :func:`raise_in_thread`, had it come or not.
+
+    The C call can also take one back, but that leaves the interpreter looking for it for ever:
+    on 3.11 it then hangs at the first call under a trace function, on 3.12 it is slower. So one
+    is raised for certain, and caught here.
+    """
+    try:
+        raise_in_thread(threading.get_ident(), exception)
+        while True:  # a turn or two, until it arrives
+            pass
+    except exception:
+        pass
 
 
 def active_debugger(thread_id: int) -> str | None:
@@ -249,6 +290,9 @@ def active_debugger(thread_id: int) -> str | None:
             return str(module)
         tracer = frame.f_trace
         owner = getattr(tracer, "__self__", tracer)
+        # When pdb is left with "continue", it forgets itself in the outermost frame.
+        if frame is getattr(owner, "botframe", None):
+            owner = None
         for base in type(owner).__mro__ if owner is not None else ():
             module = base.__module__.partition(".")[0]
             if module in _DEBUGGERS:

@@ -31,6 +31,11 @@ __unittest = True
 _current: dict[int, Collector] = {}
 _hook: bool | None = None
 
+_ADVICE = (
+    "They were found after the test's cleanups. Await, cancel or close each of them in the test\n"
+    'or its teardown. leaks = "warn" on the class only warns of them, "off" says nothing.'
+)
+
 
 class Collector:
     """The findings of one test."""
@@ -134,17 +139,14 @@ class Collector:
 
     # The verdict --------------------------------------------------------------------------------
 
-    def verdict(self, test: str) -> LeakError:
+    def verdict(self, test: str, advice: str = _ADVICE) -> LeakError:
         """Return the error that lists all findings."""
         findings = self.findings
         count = len(findings)
         things = "1 thing was" if count == 1 else f"{count} things were"
         error = LeakError(
             f"{things} left behind or hidden by {test}.\n\n"
-            f"{indent(findings)}\n\n"
-            "They were found after the test's cleanups. Await, cancel or close each of them in the "
-            'test\nor its teardown. leaks = "warn" on the class only warns of them, "off" says '
-            "nothing.",
+            f"{indent(findings)}\n\n{advice}",
             findings,
         )
         if len(self.causes) == 1:

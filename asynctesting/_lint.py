@@ -14,7 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from ._settings import check_leaks, check_timeout
-from .errors import AsyncTestingError, SettingError, SilentPassError
+from .errors import AsyncTestingError, BridgeError, SettingError, SilentPassError
 
 __unittest = True
 
@@ -35,6 +35,9 @@ _ASYNC_CLASS_HOOKS = ("asyncSetUpClass", "asyncTearDownClass")
 _ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown", *_ASYNC_CLASS_HOOKS)
 _PREFIX = "test"
 
+#: The attribute by which ``@async_test`` marks what it has made.
+ASYNC_TEST_MARK = "__asynctesting_async_test__"
+
 
 def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTestingError]:
     """Return what is wrong with the methods and settings of *cls*, by name.
@@ -49,9 +52,16 @@ def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTesti
         problem = _problem_with(cls, name, attribute)
         if problem is not None:
             found[name] = SilentPassError(f"{cls.__qualname__}.{name}: {problem}")
+        elif getattr(_function_in(attribute), ASYNC_TEST_MARK, False) and hasattr(
+            cls, "asyncSetUp"
+        ):
+            found[name] = BridgeError(
+                f"{cls.__qualname__}.{name}: {cls.__name__} awaits by itself, on another loop than "
+                f"@async_test: just write 'async def {name}', without the decorator"
+            )
     if own_settings:
         checks = (("timeout", check_timeout), ("leaks", check_leaks))
-        for name, check in (*checks, ("loop_factory", _check_loop_factory)):
+        for name, check in (*checks, ("loop_factory", check_loop_factory)):
             try:
                 check(getattr(cls, name), f"{cls.__qualname__}.{name}")
             except AsyncTestingError as error:
@@ -141,7 +151,12 @@ def _is_generator(function: Any) -> bool:
     )
 
 
-def _check_loop_factory(factory: Any, source: str) -> None:
+def check_loop_factory(factory: Any, source: str) -> None:
+    """Refuse what can't make a loop.
+
+    Raises:
+        SettingError: If *factory* can't be called, or needs arguments.
+    """
     if factory is None:
         return
     if not callable(factory):

@@ -46,11 +46,9 @@ class _NoSelectorYet(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is not None and timeout <= 0:
             return []
-        selector = self._loop.open_selector()
-        # A callback that came from another thread before the pipe was there rang no bell.
-        if self._loop._ready:
-            timeout = 0
-        return selector.select(timeout)
+        # A callback that came from another thread before the pipe was there rang no bell; the
+        # real selector looks once more before it waits.
+        return self._loop.open_selector().select(timeout)
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._loop.open_selector().register(fileobj, events, data)
@@ -68,6 +66,21 @@ class _NoSelectorYet(selectors.BaseSelector):
         pass
 
 
+class _RealSelector(selectors.DefaultSelector):
+    """The real selector, which tells its loop before it waits."""
+
+    _loop: LazyEventLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None or timeout > 0:
+            loop = self._loop
+            if not loop._ready:
+                timeout = loop._about_to_wait(timeout)
+            if loop._ready:
+                timeout = 0
+        return super().select(timeout)
+
+
 class LazyEventLoop(asyncio.SelectorEventLoop):
     """A selector event loop that costs next to nothing until it is used.
 
@@ -82,6 +95,8 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
     """
 
     _ready: Any
+    _scheduled: list[Any]
+    _debug: bool
     _selector: selectors.BaseSelector
     _ssock: Any
     _csock: Any
@@ -142,6 +157,16 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         """Whether async generators have been iterated here and are not finished."""
         return bool(self.__dict__.get("_asyncgens"))
 
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether callbacks wait for the loop's next turn."""
+        return bool(self._ready)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing at all waits here: no callback, no timer, no input; debug mode is off."""
+        return not (self._ready or self._scheduled or self._csock is not None or self._debug)
+
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         if self.is_born:
             super().__del__(_warn)  # type: ignore[call-arg]
@@ -152,7 +177,8 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         """Make the real selector and the self-pipe, unless they are there."""
         if self._csock is None:
             stand_in = self._selector
-            self._selector = selectors.DefaultSelector()
+            self._selector = selector = _RealSelector()
+            selector._loop = self
             try:
                 super()._make_self_pipe()  # type: ignore[misc]
             except BaseException:
@@ -181,6 +207,77 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         mapping = self._selector.get_map()
         own = -1 if self._ssock is None else self._ssock.fileno()
         return {fd: key for fd, key in mapping.items() if fd != own} if mapping else _NOTHING
+
+    # Waiting in vain ----------------------------------------------------------------------------
+
+    #: Takes an error that says why the loop can't get anywhere, in place of :meth:`fail_stuck`,
+    #: and sees to it that whoever waits is cancelled.
+    on_stuck: Callable[[Exception], None] | None = None
+    #: The task that :meth:`run_until_complete` waits for.
+    main_task: asyncio.Task[Any] | None = None
+    #: When the running test has to be over, as real ``time.monotonic()`` has it.
+    due_at: float | None = None
+    _stuck_error: Exception | None = None
+
+    def _about_to_wait(self, timeout: float | None) -> float | None:
+        """Look, before a wait in real time, whether anything can end it; return how long to wait.
+
+        Args:
+            timeout: Seconds until the next timer, or ``None`` if there is none.
+        """
+        from . import _stuck  # what rarely happens is loaded when it does
+
+        if timeout is not None and (
+            self.due_at is None or self._real_time() + timeout <= self.due_at
+        ):
+            return timeout
+        error = _stuck.find_hopeless_wait(self, timeout)
+        if error is not None:
+            self.fail_stuck(error)
+            return 0
+        # A thread that ends without having called us rings no bell.
+        return _stuck.LOOK_AGAIN if timeout is None and _stuck.has_foreign_threads() else timeout
+
+    def fail_stuck(self, error: Exception) -> None:
+        """Cancel whoever waits, so that *error* is raised where the loop was started.
+
+        Raises:
+            Exception: *error* itself, where nobody is left to cancel, or where a cancellation has
+                had no effect.
+        """
+        if self.on_stuck is not None:
+            self.on_stuck(error)
+            return
+        main = self.main_task
+        if main is None or main.done() or self._stuck_error is not None:
+            raise error
+        self._stuck_error = error
+        main.cancel()
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until *future* is done; return its result, or raise what went wrong.
+
+        Raises:
+            StuckError: If the loop found that it can't get anywhere.
+        """
+        if asyncio.iscoroutine(future):
+            future = self.create_task(future)
+        before, self.main_task = self.main_task, None
+        if isinstance(future, asyncio.Task):
+            self.main_task = future
+        try:
+            result = super().run_until_complete(future)
+        except asyncio.CancelledError:
+            if self._stuck_error is None:
+                raise
+            raise self._stuck_error from None
+        else:
+            if self._stuck_error is not None:
+                raise self._stuck_error  # somebody swallowed the cancellation
+            return result
+        finally:
+            self.main_task = before
+            self._stuck_error = None
 
     # Time ---------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from ._held import held_by
 from ._leaks import Collector, Open, find_open
 from ._loop import LazyEventLoop, new_event_loop
 from ._report import Place
-from ._scopes import CANCEL_BUDGET, GRACE_TURNS, Loop, Scope, _abandoned, _check_loop, _turns
+from ._scopes import CANCEL_BUDGET, Loop, Scope, _abandoned, _check_loop, _settled
 from ._watchdog import Watch
 from .errors import ScopeCancelledError, ScopeError
 
@@ -44,6 +44,7 @@ class NestedScope(Scope):
 
     parent: WideScope | None = None
     _handler_before: Any = None
+    _stuck_before: Any = None
     _tasks_before: weakref.WeakSet[asyncio.Task[Any]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,17 +68,23 @@ class NestedScope(Scope):
     def _take_loop(self) -> None:
         """Be the one who speaks for the loop: it is current here, and tells its errors us."""
         loop = self.get_loop()
-        self._current = _internals.CurrentLoop(loop, keep_policy=self._factory is None)
+        self._current = self._make_current(loop, keep_policy=self._factory is None)
         self._handler_before = loop.get_exception_handler()
         loop.set_exception_handler(self._on_loop_exception)
+        if isinstance(loop, LazyEventLoop):
+            self._stuck_before, loop.on_stuck = loop.on_stuck, self._on_stuck
 
     def _give_loop_back(self) -> None:
-        if self._current is not None:
-            self._current.restore()
-            self._current = None
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.set_exception_handler(self._handler_before)
-            self._handler_before = None
+        loop = self._loop
+        if self._current is None:
+            return
+        self._current.restore()
+        self._current = None
+        if loop is not None and not loop.is_closed():
+            loop.set_exception_handler(self._handler_before)
+            if isinstance(loop, LazyEventLoop):
+                loop.on_stuck = self._stuck_before
+        self._handler_before = self._stuck_before = None
 
     # Closing ------------------------------------------------------------------------------------
 
@@ -96,8 +103,9 @@ class NestedScope(Scope):
         self._end_owner(loop)
         tasks = [task for task in _internals.tasks_of(loop) if self._made(task)]
         open_here = self._open_here(loop)
-        if open_here or any(not task.done() for task in tasks):
-            self._turn(loop, _turns(GRACE_TURNS), CANCEL_BUDGET)
+        pending = [task for task in tasks if not task.done()]
+        if open_here or pending:
+            self._turn(loop, _settled(loop, pending), CANCEL_BUDGET)
             open_here = self._open_here(loop)
         pending = [task for task in tasks if not task.done()]
         timers = [timer for timer in _internals.timers_of(loop) if self._left(timer)]
@@ -135,7 +143,8 @@ class NestedScope(Scope):
                     collector.left.append(_describe_timer(timer))
                 timer.cancel()
         if open_here:
-            self._turn(loop, _turns(2), CANCEL_BUDGET)  # transports close in the loop's next turn
+            # A transport that was aborted just now frees its socket in the next turn.
+            self._turn(loop, asyncio.sleep(0), CANCEL_BUDGET)
 
     def _made(self, task: asyncio.Task[Any]) -> bool:
         if task in _abandoned or task in self._tasks_before:
@@ -354,13 +363,14 @@ class WideScope(NestedScope):
     async def _park(self, loop: Loop) -> None:
         await self._serve_guests()
         await super()._park(loop)
-        if self._missed:
-            # Whatever was entered here gets it at its exit, and says why; see leave().
-            self._missed = False
-            self.cancelled = self.cancelled or asyncio.CancelledError()
+        await self._serve_guests()
+
+    def _on_parked_cancellation(self, error: asyncio.CancelledError) -> None:
+        # Whatever was entered here gets it at its exit, and says why; see leave().
+        if self.cancelled is None and self.cancelled_by_holder:
+            self.cancelled = error
             if self.inner is not None:
                 self.inner.cut(self)
-        await self._serve_guests()
 
     async def _serve_guests(self) -> None:
         while self._guests:

@@ -8,6 +8,7 @@ kind inherit it.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import sys
@@ -23,10 +24,17 @@ from .errors import SettingError
 __unittest = True
 
 PROGRAM = "python -m asynctesting"
+# Which module in migrate/ answers a first word that is no test.
+_SUB_COMMANDS = {"migrate": "cli", "record": "record", "verify": "verify"}
 _OWN_DURATIONS = sys.version_info < (3, 12)
 _EPILOG = """\
 Everything else is as in 'python -m unittest': names of modules, classes and tests, 'discover' and
 its options, -v, -q, -f, -k, -b, --locals. A package without tests of its own is searched for them.
+
+Instead of tests, the first word may be one of these, each with a --help of its own:
+  migrate PATH ...     rewrite the tests of another framework for AsyncTestCase
+  record FILE ...      run tests under their own framework, and record what really ran
+  verify BEFORE AFTER  compare two such records
 """
 
 
@@ -37,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     where no test ran, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] and arguments[0] in _SUB_COMMANDS:
+        sys.exit(_sub_command(*arguments))
     parser = _make_parser()
     if any(argument in ("-h", "--help") for argument in arguments):
         parser.print_help()
@@ -44,6 +54,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options, rest = parser.parse_known_args(_with_seed(arguments))
     _apply(parser, options)
     _Program(options, [PROGRAM, *rest])
+
+
+def _sub_command(name: str, *arguments: str) -> int:
+    # Imported when it is asked for: a run of tests has no use for it, nor for what it needs.
+    module = importlib.import_module(f"{__package__}.migrate.{_SUB_COMMANDS[name]}")
+    status: int = module.main(arguments)
+    return status
 
 
 def _make_parser() -> argparse.ArgumentParser:

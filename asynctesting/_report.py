@@ -7,13 +7,14 @@ keeps a frame: a frame keeps its locals alive, and the report would leak, too.
 from __future__ import annotations
 
 import asyncio
+import gc
 import linecache
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 __unittest = True
@@ -80,7 +81,19 @@ def _awaited_by(awaitable: Any) -> Any:
         inner = getattr(awaitable, name, None)
         if inner is not None:
             return inner
+    if type(awaitable).__name__ in _WRAPPERS:
+        for inner in gc.get_referents(awaitable):
+            if isinstance(inner, _WRAPPED) or type(inner).__name__ in _WRAPPERS:
+                return inner
     return None
+
+
+# What the interpreter puts around an async generator or a coroutine that is awaited by its
+# protocol: without a name for what is inside, which only the collector tells.
+_WRAPPERS = frozenset(
+    {"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"}
+)
+_WRAPPED = (AsyncGeneratorType, CoroutineType, GeneratorType)
 
 
 def waiting_place(task: asyncio.Task[Any]) -> Place | None:

@@ -37,6 +37,8 @@ Loop = asyncio.AbstractEventLoop
 GRACE_TURNS = 20
 #: How many real seconds tasks that were cancelled at the end get, within the test's limit.
 CANCEL_BUDGET = 5.0
+# What anyio, too, knows its own cancellations by (is_anyio_cancellation() in its asyncio backend).
+_BY_ANYIO = "Cancelled via cancel scope "
 # How often the owner is asked to end after something broke the loop itself.
 _ESCAPES = 3
 
@@ -58,6 +60,11 @@ class Scope:
     phase = "set-up"
     depth = 0
     closed = False
+    limit_advice = (
+        "It was interrupted there; teardown and cleanups still run. Give it longer with "
+        "@timeout(seconds),\nthe class attribute timeout or ASYNCTESTING_TIMEOUT; None "
+        "switches the limit off."
+    )
     _loop: Loop | None = None
     _current: _internals.CurrentLoop | None = None
     _executor: DaemonExecutor | None = None
@@ -68,6 +75,7 @@ class Scope:
     _result: Any = None
     _error: BaseException | None = None
     _limit_error: TimeLimitError | None = None
+    _stuck_error: Exception | None = None
     # The phase is over; the scope is; a cancellation arrived between two phases; the owner or the
     # winding-down was left behind; the loop turns for us; it turns for the last time.
     _done = _ended = _missed = _given_up = _running = _winding_down = False
@@ -103,7 +111,7 @@ class Scope:
             self.collector.begin()
         if self._factory is None and lazy_loop_works():
             self._loop = LazyEventLoop.unborn(self._prepare)
-            self._current = _internals.CurrentLoop(self._loop, keep_policy=True)
+            self._current = self._make_current(self._loop, keep_policy=True)
         self.watch.arm()
 
     def get_loop(self) -> Loop:
@@ -119,14 +127,19 @@ class Scope:
             loop = self._factory() if self._factory is not None else asyncio.new_event_loop()
             _check_loop(loop, self._factory)
             self._loop = loop
-            self._current = _internals.CurrentLoop(loop, keep_policy=self._factory is None)
+            self._current = self._make_current(loop, keep_policy=self._factory is None)
             self._prepare(loop)
         return self._loop
+
+    def _make_current(self, loop: Loop, *, keep_policy: bool) -> _internals.CurrentLoop | None:
+        return _internals.CurrentLoop(loop, keep_policy=keep_policy)
 
     def _prepare(self, loop: Loop) -> None:
         if self._debug is not None:
             loop.set_debug(self._debug)
         loop.set_exception_handler(self._on_loop_exception)
+        if isinstance(loop, LazyEventLoop):
+            loop.on_stuck = self._on_stuck
         if not isinstance(loop, LazyEventLoop):
             # Ours makes one at need; another loop gets one whose jobs can be left behind.
             self._executor = DaemonExecutor()
@@ -196,7 +209,13 @@ class Scope:
         self._keep = keep
         self._done = self._given_up = False
         self._wake_owner(loop)
-        escaped = self._drive(loop)
+        if isinstance(loop, LazyEventLoop):
+            loop.main_task = self._owner
+            loop.due_at = self.watch.due
+            escaped = self._drive(loop)
+            loop.main_task = None  # a task that nobody holds any more is gone at once
+        else:
+            escaped = self._drive(loop)
         return self._conclude(escaped)
 
     def _wake_owner(self, loop: Loop) -> None:
@@ -236,9 +255,13 @@ class Scope:
         self._parking = loop.create_future()
         try:
             await self._parking
-        except asyncio.CancelledError:
-            # A request that was already taken back leaves the task's count at zero.
-            self._missed = bool(_cancelling(self._owner))
+        except asyncio.CancelledError as error:
+            self._on_parked_cancellation(error)
+
+    def _on_parked_cancellation(self, error: asyncio.CancelledError) -> None:
+        # A request that was already taken back leaves the task's count at zero. anyio asks
+        # again by itself at each turn, less where it is shielded, so we must not.
+        self._missed = bool(_cancelling(self._owner)) and not str(error).startswith(_BY_ANYIO)
 
     def _deliver_missed_cancellation(self) -> None:
         # The count of requests stays as it was; the next await raises.
@@ -271,7 +294,9 @@ class Scope:
                     continue
                 # KeyboardInterrupt, an exit in another task, or an error of the loop itself: the
                 # owner is cancelled, so that its finally blocks run, and then the error goes on.
-                first = escaped if first is None else first
+                if first is None:
+                    first = escaped
+                    self._note_where(escaped)
                 escapes += 1
                 if escapes > _ESCAPES or self._owner is None:
                     break
@@ -283,6 +308,11 @@ class Scope:
             self._abandon_owner()
         return first
 
+    def _note_where(self, escaped: BaseException) -> None:
+        waiting = self._describe_waiting()
+        if waiting:
+            escaped.add_note(f"{self.name} was interrupted:\n{indent(waiting)}")
+
     def _is_over(self) -> bool:
         return self._done or self._given_up
 
@@ -290,7 +320,8 @@ class Scope:
         result, self._result = self._result, None
         error, self._error = self._error, None
         self._keep = None
-        limit_error, self._limit_error = self._limit_error, None
+        limit_error: Exception | None = self._limit_error or self._stuck_error
+        self._limit_error = self._stuck_error = None
         if limit_error is None and self.watch.state is not State.WATCHING and self.watch.answered():
             limit_error = self._describe_limit()
         try:
@@ -350,6 +381,8 @@ class Scope:
 
     def _expire(self) -> None:
         """Cancel the phase whose limit ran out; the second time, give it up."""
+        if self._done and not self._winding_down:
+            return  # the phase ended while the question was under way; _conclude() will say it
         if not self.watch.answered():
             return
         loop, owner = self._loop, self._owner
@@ -358,13 +391,35 @@ class Scope:
         if self._winding_down:
             self._given_up = True
             loop.stop()
-        elif self._done or owner is None:
+        elif owner is None:
             return
         elif self._limit_error is None:
             self._limit_error = self._describe_limit()
             owner.cancel()
         else:
             self._give_up_owner(loop)
+
+    def _on_stuck(self, error: Exception) -> None:
+        """Cancel the phase that can't get anywhere, for the loop that has found that out.
+
+        Where that has no effect, the second call gives the phase up.
+        """
+        loop, owner = self._loop, self._owner
+        if isinstance(loop, LazyEventLoop) and isinstance(error, TimeLimitError):
+            loop.due_at = None
+            if _internals.active_debugger(self.watch.thread_id) is not None:
+                return  # the limit is off then
+        if loop is not None and self._winding_down:
+            self._given_up = True
+            loop.stop()
+        elif self._stuck_error is None and owner is not None and not self._done:
+            self._stuck_error = error
+            owner.cancel()
+        else:
+            self._abandon_owner()
+            self._given_up = True
+            if loop is not None:
+                loop.stop()
 
     def _give_up_owner(self, loop: Loop) -> None:
         error = self._limit_error
@@ -409,10 +464,7 @@ class Scope:
             else f"{self.name} took longer than the time that was left after its limit"
         )
         return TimeLimitError(
-            f"{head}; {verdict}\n\n{indent(waiting)}\n\n"
-            "It was interrupted there; teardown and cleanups still run. Give it longer with "
-            "@timeout(seconds),\nthe class attribute timeout or ASYNCTESTING_TIMEOUT; None "
-            "switches the limit off.",
+            f"{head}; {verdict}\n\n{indent(waiting)}\n\n{self.limit_advice}",
             limit=limit,
             phase=self.phase,
             waiting=waiting,
@@ -480,7 +532,12 @@ class Scope:
     def _wind_down(self, loop: Loop, problems: list[BaseException]) -> None:
         self._end_owner(loop)
         tasks = _internals.tasks_of(loop)
-        if tasks or getattr(loop, "watched_files", None) or getattr(loop, "clock_error", None):
+        if (
+            tasks
+            or getattr(loop, "has_callbacks", False)
+            or getattr(loop, "watched_files", None)
+            or getattr(loop, "clock_error", None)
+        ):
             pending = [task for task in tasks if not task.done() and task not in _abandoned]
             pending = self._audit(loop, tasks, pending)
             if pending:
@@ -488,6 +545,9 @@ class Scope:
         if getattr(loop, "has_asyncgens", True):
             self._turn(loop, loop.shutdown_asyncgens(), CANCEL_BUDGET)
         self._end_executor(loop, problems)
+        if getattr(loop, "has_callbacks", False):
+            # A transport that was closed or aborted just now frees its socket in the next turn.
+            self._turn(loop, _settled(loop, []), CANCEL_BUDGET)
 
     def _audit(
         self,
@@ -499,12 +559,16 @@ class Scope:
         if collector is None:
             return pending
         watched = isinstance(loop, LazyEventLoop) and loop.watched_files
-        if pending or watched:
-            self._turn(loop, _turns(GRACE_TURNS), CANCEL_BUDGET)
+        if pending or watched or getattr(loop, "has_callbacks", False):
+            self._turn(loop, _settled(loop, pending), CANCEL_BUDGET)
             pending = [task for task in pending if not task.done()]
         if pending:
             collector.note_pending(pending)
-        collector.note_unretrieved(t for t in tasks if _internals.is_unretrieved(t))
+        lost = [task for task in tasks if _internals.is_unretrieved(task)]
+        # What the watchdog has raised in another task is told by the limit's own error.
+        collector.note_unretrieved(
+            t for t in lost if not isinstance(_internals.mark_retrieved(t), Interruption)
+        )
         if isinstance(loop, LazyEventLoop) and watched:
             for text, end in open_transports(loop):
                 collector.left.append(text)
@@ -633,9 +697,13 @@ async def _awaiting(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-async def _turns(count: int) -> None:
-    for _ in range(count):
+async def _settled(loop: Loop, tasks: list[asyncio.Task[Any]]) -> None:
+    """Give *tasks* and closing transports their turns to end, and no longer than they need."""
+    for _ in range(GRACE_TURNS):
         await asyncio.sleep(0)
+        busy = getattr(loop, "watched_files", None) or getattr(loop, "has_callbacks", False)
+        if not busy and all(task.done() for task in tasks):
+            break
 
 
 async def _all_done(tasks: list[asyncio.Task[Any]]) -> None:

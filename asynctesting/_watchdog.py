@@ -123,6 +123,15 @@ class Watch:
             if self.due < _patrol.next_look:
                 _patrol.look_earlier()
 
+    def pause(self) -> None:
+        """Count no further until :meth:`resume`; only while nothing is run that has a limit."""
+        _watches.pop(self, None)
+
+    def resume(self, left: float | None) -> None:
+        """Count again, with *left* real seconds to go; ``None`` for no end."""
+        self.due = self._deadline = math.inf if left is None else self._now() + left
+        self.arm()
+
     def disarm(self) -> None:
         """Stop for good; an interruption that was wanted no longer is."""
         self.state = State.OFF
@@ -130,7 +139,7 @@ class Watch:
         self.subject = _NOBODY  # or the scope and its watch would wait for the collector
         _watches.pop(self, None)
         if self._interrupted_since and not _uses_signal(self.thread_id):
-            _internals.raise_in_thread(self.thread_id, None)
+            _internals.catch_raised(Interruption)
 
     @property
     def grace(self) -> float:

@@ -12,15 +12,22 @@ from collections.abc import Sequence
 
 __all__ = [
     "AsyncTestingError",
+    "BridgeError",
+    "ClockScriptError",
+    "ClockStoppedError",
+    "DeadlockError",
     "FixtureError",
+    "GraceWarning",
     "LateTeardownWarning",
     "LeakError",
     "LeakWarning",
+    "LivelockError",
     "NotCheckedWarning",
     "ScopeCancelledError",
     "ScopeError",
     "SettingError",
     "SilentPassError",
+    "StuckError",
     "TimeLimitError",
 ]
 
@@ -77,6 +84,17 @@ class TimeLimitError(AsyncTestingError, AssertionError):
         self.limit = limit
         self.phase = phase
         self.waiting = tuple(waiting)
+
+
+class BridgeError(AsyncTestingError, RuntimeError):
+    """The bridge from synchronous code to a coroutine was used where it can't stand.
+
+    Raised by ``get_async_result()``, its class method twin and ``@async_test``: inside of a
+    running event loop (write ``await``), from another thread than the test's, outside of a
+    running test, for a future of another loop, or on a class that awaits by itself
+    (``AsyncTestCase``: just write ``async def``). A coroutine that was handed over is closed, so
+    that no "never awaited" follows. The message says what to write instead.
+    """
 
 
 class LeakError(AsyncTestingError, AssertionError):
@@ -140,4 +158,76 @@ class LateTeardownWarning(AsyncTestingError, RuntimeWarning):
     The runner has told nobody that the run was over, so failures of that teardown are printed but
     counted nowhere. Run the tests with a runner that calls ``stopTestRun()`` on its result, as
     unittest does, or under pytest with the plugin of this package.
+    """
+
+
+class StuckError(AsyncTestingError, AssertionError):
+    """A test waits for something that can't happen; the common base of the errors that say so.
+
+    Raised in the test, by cancelling what it waits for, so that its ``finally`` blocks run.
+
+    Attributes:
+        waiting: One line of text per task that was waiting.
+    """
+
+    def __init__(self, message: str, *, waiting: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.waiting = tuple(waiting)
+
+
+class DeadlockError(StuckError):
+    """Nothing is left that could ever wake the test.
+
+    No step is ready, no timer is set, no input is awaited, and no thread or process is at work
+    that could call back. The usual cause is an event that nobody sets, a reply that nobody sends,
+    or two tasks that each hold the lock the other one needs. The message shows who waits for whom
+    and marks such a circle with a star.
+
+    Attributes:
+        cycle: The names of the tasks that wait for each other, in order; empty if there is no
+            such circle.
+    """
+
+    def __init__(
+        self, message: str, *, waiting: Sequence[str] = (), cycle: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, waiting=waiting)
+        self.cycle = tuple(cycle)
+
+
+class ClockStoppedError(StuckError):
+    """Everybody waits for a virtual clock that only the test moves, and the test waits, too.
+
+    Raised when the clock is manual, timers are waiting and no ``advance()`` is under way. Either
+    the test is to call ``await clock.advance(seconds)`` in place of the sleep, or time may jump
+    by itself here: ``with clock.auto():``.
+    """
+
+
+class LivelockError(StuckError):
+    """Something runs on and on without getting anywhere.
+
+    On a virtual clock: the loop has turned many thousand times at one instant, so time never
+    passes. The usual cause is a loop around ``asyncio.sleep(0)`` that waits for a condition; wait
+    for an event, or sleep a little. ``clock.max_turns`` raises the bound. Also raised by
+    ``advance_until_idle()`` when timers are set again and again.
+    """
+
+
+class GraceWarning(AsyncTestingError, RuntimeWarning):
+    """A virtual clock has waited in vain for something real, and goes on without it.
+
+    A thread, a process or a server outside was at work and neither finished nor answered within
+    ``clock.patience``. A timeout that now fires may be a false one. Give what is meant to go on
+    beside the test to ``clock.background(...)``; wait longer with ``clock.patience``; or put the
+    stretch in which it matters into ``with clock.hold():``.
+    """
+
+
+class ClockScriptError(AsyncTestingError, AssertionError):
+    """The code under test read the monotonic clock more often than its script has readings.
+
+    Raised by ``time.monotonic()`` itself, in the code under test, after ``clock.script([...])``.
+    The usual cause is a second look at the clock that the test's author did not know of. Add a
+    reading to the script, or move the clock with ``clock.advance()`` in its place.
     """

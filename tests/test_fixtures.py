@@ -391,7 +391,7 @@ class TeardownTests(FixtureAssertions):
                 log.append("down")
 
             async def test_it(self) -> None:
-                await asyncio.Event().wait()
+                await asyncio.sleep(30)
 
         self.assertEqual(len(run_case(Case).raised), 1)
         self.assertEqual(log, ["down"])

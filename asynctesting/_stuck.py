@@ -1,0 +1,155 @@
+"""When a loop can't get anywhere: what is found out then, and the error that says it.
+
+Called at a moment when the loop is about to wait without end, or turns without end. Nothing here
+decides when that is, or how the error reaches the test: the loop does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ._inflight import _ELDERS, Outside, Threads
+from ._internals import tasks_of
+from ._report import indent
+from ._waits import WaitGraph
+from .errors import ClockStoppedError, DeadlockError, LivelockError, TimeLimitError
+
+if TYPE_CHECKING:
+    from ._clock import VirtualClock
+    from ._loop import LazyEventLoop
+
+__unittest = True
+
+#: After how many real seconds to look again at threads that end without a sound.
+LOOK_AGAIN = 0.05
+
+
+def can_wake(loop: LazyEventLoop) -> bool:
+    """Tell whether anything outside could still wake a loop on real time that is about to wait."""
+    return bool(
+        loop.watched_files
+        or getattr(loop, "_signal_handlers", None)
+        or Threads(None, None, _ELDERS).can_go_on()
+    )
+
+
+def has_foreign_threads() -> bool:
+    """Tell whether there are threads that may begin or end without a sound."""
+    return bool(Threads(None, None, _ELDERS).foreign())
+
+
+def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception | None:
+    """Return what is wrong, if a wait in real time will not end, or not before the test's limit.
+
+    Args:
+        loop: A loop on real time that is about to wait.
+        timeout: Seconds until its next timer, or ``None`` if there is none.
+    """
+    if timeout is None:
+        return find_deadlock(loop, None, None)
+    if can_wake(loop):
+        return None
+    graph = _graph(loop)
+    if not graph.waits:
+        return None
+    verdict = (
+        f"this test can't finish in time: nothing can happen before the next timer, in "
+        f"{timeout:.3g} s, and its limit runs out before that."
+    )
+    advice = (
+        "Give it longer with @timeout(seconds), or let it sleep on a virtual clock, which takes "
+        "no time: VirtualClockMixin."
+    )
+    return TimeLimitError(
+        _message(verdict, graph, None, advice),
+        waiting=[str(wait) for wait in graph.waits.values()],
+    )
+
+
+def find_deadlock(
+    loop: LazyEventLoop, outside: Outside | None, clock: VirtualClock | None
+) -> DeadlockError | None:
+    """Return what is wrong, if nothing can wake *loop* any more."""
+    if outside.can_wake() if outside is not None else can_wake(loop):
+        return None
+    graph = _graph(loop)
+    if not graph.waits:
+        return None  # nobody waits: the loop was started for something else
+    verdict = (
+        "nothing can wake this test any more: no step is ready, no timer is set, no input is "
+        "awaited, and no thread or process is at work."
+    )
+    if graph.cycle:
+        names = " -> ".join(repr(t.get_name()) for t in [*graph.cycle, graph.cycle[0]])
+        verdict += f"\nThey wait for each other: {names}"
+        advice = "Take locks in the same order everywhere."
+    else:
+        advice = "Whoever should set the event, release the lock or send the reply has ended."
+    return DeadlockError(
+        _message(verdict, graph, clock, advice),
+        waiting=[str(wait) for wait in graph.waits.values()],
+        cycle=[task.get_name() for task in graph.cycle],
+    )
+
+
+def stopped_clock(loop: LazyEventLoop, clock: VirtualClock) -> ClockStoppedError:
+    """Return the error for a wait on a clock that nobody moves."""
+    graph = _graph(loop)
+    next_ns = clock._timers.peek()
+    ahead = "" if next_ns is None else f" The next timer is due in {_ahead(clock, next_ns)}."
+    verdict = f"the clock is manual, everybody waits for it, and nobody moves it.{ahead}"
+    advice = (
+        "Start what sleeps as a task and move the clock with 'await clock.advance(seconds)', or "
+        "let time jump by itself: 'with clock.auto():'."
+    )
+    return ClockStoppedError(
+        _message(verdict, graph, clock, advice),
+        waiting=[str(wait) for wait in graph.waits.values()],
+    )
+
+
+def livelock(loop: LazyEventLoop, clock: VirtualClock, turns: int) -> LivelockError:
+    """Return the error for a loop that turns without end at one instant."""
+    graph = _graph(loop)
+    verdict = (
+        f"the loop has turned {turns:,} times without any time passing: something is always "
+        "ready, so the clock never moves."
+    )
+    running = [task for task, wait in graph.waits.items() if wait.what == "its next turn"]
+    if running:
+        names = ", ".join(repr(task.get_name()) for task in running[:5])
+        verdict += f"\nReady again and again: {names}"
+    advice = (
+        "Wait for an event in place of a loop around sleep(0). If so many steps are meant, raise "
+        "clock.max_turns."
+    )
+    return LivelockError(
+        _message(verdict, graph, clock, advice),
+        waiting=[str(wait) for wait in graph.waits.values()],
+    )
+
+
+def _graph(loop: asyncio.AbstractEventLoop) -> WaitGraph:
+    tasks: Iterable[asyncio.Task[Any]] = tasks_of(loop)
+    main = getattr(loop, "main_task", None)
+    # The test's own first; the others as they were made.
+    return WaitGraph(sorted(tasks, key=lambda task: (task is not main, _age(task))))
+
+
+def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
+    name = task.get_name()
+    digits = name.removeprefix("Task-")
+    return (int(digits), "") if digits.isdigit() else (0, name)
+
+
+def _ahead(clock: VirtualClock, deadline_ns: int) -> str:
+    return f"{(deadline_ns - clock.time_ns()) / 1e9:g} s"
+
+
+def _message(verdict: str, graph: WaitGraph, clock: VirtualClock | None, advice: str) -> str:
+    parts = [verdict, "", indent(graph.lines())]
+    if clock is not None:
+        parts += ["", f"Clock: {', '.join(clock.describe())}"]
+    return "\n".join([*parts, "", advice])

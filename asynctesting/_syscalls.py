@@ -1,0 +1,129 @@
+"""In which system call a thread or a process sleeps, as Linux tells it.
+
+Whether a thread is at work can't be asked in Python. The kernel knows: a thread that waits for a
+lock without a limit can only be woken by another thread, one that sleeps or reads goes on by
+itself. Elsewhere than on Linux the answer is :attr:`Rest.UNKNOWN`, and the caller has to fall back
+on patience.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import platform
+import socket
+import sys
+
+__unittest = True
+
+
+class Rest(enum.Enum):
+    """What a thread is doing, as seen by somebody who waits for it."""
+
+    #: It runs, sleeps for a time, or waits for something outside of this process.
+    BUSY = "busy"
+    #: It waits for a lock without a limit: only another thread can wake it.
+    PARKED = "parked"
+    #: It waits without a limit until one of several files is ready, or for a connection.
+    LISTENING = "listening"
+    #: It reads from one file, without a limit.
+    READING = "reading"
+    #: It can't be known here.
+    UNKNOWN = "unknown"
+
+
+_ARM = {"futex": 98, "epoll_pwait": 22, "ppoll": 73, "pselect6": 72, "accept": 202, "accept4": 242}
+_INTEL = {"futex": 202, "epoll_wait": 232, "epoll_pwait": 281, "poll": 7, "ppoll": 271}
+_INTEL |= {"select": 23, "pselect6": 270, "accept": 43, "accept4": 288, "read": 0, "recvfrom": 45}
+_ARM |= {"read": 63, "recvfrom": 207}
+_NAMES = {
+    number: name
+    for name, number in {"x86_64": _INTEL, "aarch64": _ARM}.get(platform.machine(), {}).items()
+}
+_KNOWN = sys.platform == "linux" and bool(_NAMES)
+
+# Where the time limit stands among the arguments. A number below zero, as the kernel prints it in
+# 32 or 64 bits, means "for ever"; so does a null pointer.
+_LIMIT_NUMBER = {"epoll_wait": 3, "epoll_pwait": 3, "poll": 2}
+_LIMIT_POINTER = {"ppoll": 2, "select": 4, "pselect6": 4}
+_FUTEX_WAITS = (0, 9)  # FUTEX_WAIT, FUTEX_WAIT_BITSET
+
+
+def rest_of_thread(native_id: int | None) -> tuple[Rest, int]:
+    """Return what a thread of this process is doing.
+
+    Returns:
+        The state, and the file descriptor it reads from, or -1.
+    """
+    if not _KNOWN or native_id is None:
+        return Rest.UNKNOWN, -1
+    return parse_call(_read(f"/proc/self/task/{native_id}/syscall"))
+
+
+def waits_for_its_input(pid: int) -> bool:
+    """Tell whether a process does nothing but read its standard input."""
+    if not _KNOWN:
+        return False
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        calls = [parse_call(_read(f"/proc/{pid}/task/{thread}/syscall")) for thread in threads]
+    except OSError:
+        return False
+    return (Rest.READING, 0) in calls and all(
+        call == (Rest.READING, 0) or call[0] is Rest.PARKED for call in calls
+    )
+
+
+def parse_call(line: str | None) -> tuple[Rest, int]:
+    """Read a line of the kernel's: a call's number, its six arguments, two pointers.
+
+    Example:
+        >>> parse_call("running")
+        (<Rest.BUSY: 'busy'>, -1)
+    """
+    if line is None:
+        return Rest.UNKNOWN, -1
+    words = line.split()
+    name = _NAMES.get(int(words[0])) if words and words[0].isdigit() else None
+    if name is None or len(words) < 7:
+        return Rest.BUSY, -1
+    arguments = [int(word, 16) for word in words[1:7]]
+    if name == "futex":
+        waits = arguments[1] & 0x7F in _FUTEX_WAITS
+        return (Rest.PARKED if waits and arguments[3] == 0 else Rest.BUSY), -1
+    if name in ("accept", "accept4"):
+        return Rest.LISTENING, -1
+    if name in ("read", "recvfrom"):
+        return Rest.READING, arguments[0]
+    if name in _LIMIT_NUMBER:
+        endless = arguments[_LIMIT_NUMBER[name]] & 0xFFFFFFFF == 0xFFFFFFFF
+    else:
+        endless = arguments[_LIMIT_POINTER[name]] == 0
+    return (Rest.LISTENING if endless else Rest.BUSY), -1
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except OSError:  # the thread has just ended, or the kernel does not say
+        return "" if not os.path.exists(os.path.dirname(path)) else None
+
+
+# TCP -------------------------------------------------------------------------------------------
+
+# struct tcp_info has the count of payload bytes sent since Linux 4.19, at this place.
+_BYTES_SENT = slice(200, 208)
+
+
+def tcp_bytes_sent(sock: socket.socket) -> int | None:
+    """Return how many bytes a TCP connection has sent so far, or ``None`` if it can't be known."""
+    if sys.platform != "linux":
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT.stop)
+    except OSError:
+        return None
+    if len(info) < _BYTES_SENT.stop:
+        return None
+    return int.from_bytes(info[_BYTES_SENT], sys.byteorder)

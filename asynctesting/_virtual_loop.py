@@ -1,0 +1,494 @@
+"""The event loop that obeys a virtual clock, on real sockets, threads and processes.
+
+The base loop never sees a timer: ``call_at()`` and ``call_later()`` hand them to the clock. So the
+base loop asks its selector for a wait without end exactly when nothing is ready, and that question
+is where time is made: see :meth:`VirtualEventLoop._idle`.
+
+The order there is the promise. Input that has arrived comes first, or a reply in the socket would
+lose a race against its own timeout. Then timers that are due already, since they cost no time.
+Then whatever goes on outside (:mod:`asynctesting._inflight`) is waited for in real time, while
+the clock stands still. Only then the clock makes its next move.
+
+Private names of asyncio used here: ``_ready``, ``_timer_handle_cancelled`` and ``_scheduled`` of
+a handle, the same from 3.11 to 3.14; :func:`virtual_loop_works` tries them once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import select
+import selectors
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, copy_context
+from typing import Any, TypeVarTuple, cast
+
+from . import _inflight, _stuck
+from ._clock import Idle, Mode, VirtualClock
+from ._loop import LazyEventLoop
+from ._seconds import COARSE_NS, HORIZON_NS, NS
+
+__unittest = True
+
+_Ts = TypeVarTuple("_Ts")
+
+
+class VirtualTimer(asyncio.TimerHandle):
+    """What ``call_at()`` and ``call_later()`` return: a stock handle, made at half the price."""
+
+    __slots__ = ()
+
+    _loop: VirtualEventLoop
+    _scheduled: bool
+    _callback: Any
+    _args: Any
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: VirtualEventLoop,
+        context: Context | None = None,
+    ) -> None:
+        if loop._debug or not _CAN_INLINE:
+            super().__init__(when, callback, args, loop, context)
+            return
+        # What the two stock initialisers do, in one step.
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
+    def cancel(self) -> None:
+        """Have the callback not called."""
+        if self._loop._debug or not _CAN_INLINE:
+            super().cancel()
+        elif not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None
+            if self._scheduled:
+                self._loop.clock._timers.note_cancelled(self)
+
+
+# What asyncio.sleep() has called in the end.
+_WAKE_SLEEPER: Any = getattr(asyncio.futures, "_set_result_unless_cancelled", None)
+
+_CAN_INLINE = {*asyncio.Handle.__slots__, *asyncio.TimerHandle.__slots__} == {
+    "_args",
+    "_callback",
+    "_cancelled",
+    "_context",
+    "_loop",
+    "_repr",
+    "_scheduled",
+    "_source_traceback",
+    "_when",
+    "__weakref__",
+}
+
+
+class _QuickSelector(selectors.DefaultSelector):
+    """The platform's selector, with a way to look for input without waiting.
+
+    Virtual time looks before each jump, so this is what a jump costs where there are sockets.
+    """
+
+    if hasattr(selectors, "EpollSelector") and issubclass(
+        selectors.DefaultSelector, selectors.EpollSelector
+    ):
+        _fd_to_key: dict[int, selectors.SelectorKey]
+        _selector: Any
+
+        def look(self) -> list[tuple[selectors.SelectorKey, int]]:
+            """Return what is ready now."""
+            found = []
+            keys = self._fd_to_key
+            for fd, mask in self._selector.poll(0, len(keys) or 1):
+                key = keys.get(fd)
+                if key is not None:
+                    # An error or a hang-up is something to read and to write, as it is in stock.
+                    events = (mask & ~_EPOLLIN and selectors.EVENT_WRITE) | (
+                        mask & ~_EPOLLOUT and selectors.EVENT_READ
+                    )
+                    found.append((key, events & key.events))
+            return found
+    else:
+
+        def look(self) -> list[tuple[selectors.SelectorKey, int]]:
+            """Return what is ready now."""
+            return self.select(0)
+
+
+_EPOLLIN, _EPOLLOUT = getattr(select, "EPOLLIN", 1), getattr(select, "EPOLLOUT", 4)
+
+
+class _IdleSelector(selectors.BaseSelector):
+    """Stands between the base loop and the real selector, which it opens when somebody needs it."""
+
+    def __init__(self, loop: VirtualEventLoop) -> None:
+        self._loop = loop
+        self.real: _QuickSelector | None = None
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        loop = self._loop
+        if timeout is None:
+            return loop._idle()
+        # Here because each turn of the loop comes through here: a call more would be felt.
+        loop._turns += 1
+        if loop._turns > loop._max_turns:
+            loop._check_livelock()
+        if loop.clock._overdue:
+            return loop._turn_with_due_timers()
+        real = self.real
+        if real is None:
+            return []
+        events = real.look()
+        if events:
+            loop._turns = 0  # something has come from outside: that is getting somewhere
+            if loop._sockets.external:
+                loop._sockets.input(events)
+        return events
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = self._open().register(fileobj, events, data)
+        self._loop._sockets.registered(key)
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = self._open().modify(fileobj, events, data)
+        self._loop._sockets.modified(key)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = self._open().unregister(fileobj)
+        self._loop._sockets.unregistered(key)
+        return key
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._open().get_key(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {} if self.real is None else self.real.get_map()
+
+    def close(self) -> None:
+        if self.real is not None:
+            self.real.close()
+
+    def open(self) -> None:
+        """Make the real selector."""
+        self.real = _QuickSelector()
+
+    def _open(self) -> selectors.BaseSelector:
+        self._loop.open_selector()
+        assert self.real is not None
+        return self.real
+
+
+class VirtualEventLoop(LazyEventLoop):
+    """A selector event loop whose time is a :class:`VirtualClock`.
+
+    Sockets, threads, processes and signals are real, and time stands still while they are at
+    work. ``asyncio.sleep()``, ``asyncio.timeout()``, ``call_later()`` and whatever is built on them
+    obey the clock.
+
+    Args:
+        clock: The clock to obey; the loop makes one if there is none.
+
+    Raises:
+        RuntimeError: If *clock* has a loop already.
+
+    Example:
+        >>> with asyncio.Runner(loop_factory=VirtualEventLoop) as runner:
+        ...     runner.run(asyncio.sleep(3600, "an hour later"))
+        ...     runner.get_loop().clock.elapsed
+        'an hour later'
+        3600.0
+    """
+
+    _selector: _IdleSelector
+
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock = VirtualClock() if clock is None else clock
+        self._outside = _inflight.Outside(self, clock)
+        self._sockets = self._outside.sockets
+        # How often the loop has turned since time last moved, and the reading then.
+        self._turns = 0
+        self._turned_at_ns = -1
+        self._max_turns = clock.max_turns
+        asyncio.SelectorEventLoop.__init__(self, _IdleSelector(self))
+        clock._bind(self)
+        # Slow callbacks are measured with time(), which would never see a slow one here and
+        # would take a stall() for one.
+        self.slow_callback_duration = math.inf
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]} clock={self.clock!r}>"
+
+    def close(self) -> None:
+        """Close the loop; its clock is free for another one."""
+        if not self.is_closed() and not self.is_running():
+            self.clock._unbind(self)
+        super().close()
+
+    def run_forever(self) -> None:
+        """Run until ``stop()`` is called."""
+        self.clock._adopt_thread()
+        super().run_forever()
+
+    def open_selector(self) -> selectors.BaseSelector:
+        """Make the real selector and the self-pipe, unless they are there."""
+        if self._csock is None:
+            selector = self._selector
+            if selector.real is None:
+                selector.open()
+            # Past LazyEventLoop, which puts it off.
+            super(LazyEventLoop, self)._make_self_pipe()  # type: ignore[misc]
+            self._sockets.disregard(self._ssock.fileno())
+        return self._selector
+
+    # Timers -------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Return the reading of the clock, in seconds."""
+        clock = self.clock
+        return clock.time() if clock._overdue else clock._now
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Have *callback* called after *delay* virtual seconds."""
+        if delay is None:
+            raise TypeError("call_later() needs a delay in seconds, got None")
+        clock = self.clock
+        if clock._overdue or self._debug or self._closed or clock._background:
+            return self._set_timer(
+                clock._after_ns(delay), clock._now + delay, callback, args, context
+            )
+        # The same for a loop that is in a hurry. Not call_at(time() + delay): that sum has
+        # rounding errors, this one has none.
+        try:
+            deadline_ns = clock._now_ns + round(delay * NS)
+        except (OverflowError, TypeError, ValueError):
+            deadline_ns = clock._after_ns(delay)
+        timer = VirtualTimer(clock._now + delay, callback, args, self, context)
+        if clock._now_ns < deadline_ns < HORIZON_NS:
+            clock._timers.push(deadline_ns, timer)
+        else:
+            clock._push(deadline_ns, timer)
+        return timer
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Have *callback* called once the clock reads *when*."""
+        if when is None:
+            raise TypeError("call_at() needs a time in seconds, got None")
+        clock = self.clock
+        if (
+            clock._overdue
+            or self._debug
+            or self._closed
+            or clock._background
+            or clock._now_ns >= COARSE_NS
+        ):
+            return self._set_timer(clock._deadline_ns(when), when, callback, args, context)
+        try:
+            # What _deadline_ns() does where no care is needed.
+            deadline_ns = clock._now_ns + round((when - clock._now) * NS)
+        except (OverflowError, TypeError, ValueError):
+            deadline_ns = clock._deadline_ns(when)
+        timer = VirtualTimer(when, callback, args, self, context)
+        if clock._now_ns < deadline_ns < HORIZON_NS:
+            clock._timers.push(deadline_ns, timer)
+        else:
+            clock._push(deadline_ns, timer)
+        return timer
+
+    def _set_timer(
+        self,
+        deadline_ns: int,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+    ) -> asyncio.TimerHandle:
+        self._check_closed()
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, "call_at")
+        timer = VirtualTimer(when, callback, args, self, context)
+        self.clock._push(deadline_ns, timer)
+        if self.clock._is_background(asyncio.current_task(self)):
+            self.clock._note_background_timer(timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self.clock._timers.note_cancelled(handle)  # type: ignore[arg-type]
+
+    # One turn of the loop -----------------------------------------------------------------------
+
+    def _turn_with_due_timers(self) -> list[Any]:
+        # As the stock loop has it: first the input, then the timers.
+        self._process_events(self._poll())
+        self._ready.extend(self.clock._take_due())
+        return []
+
+    def _idle(self) -> list[Any]:
+        """Find something to run, for a loop that has nothing: input, a timer, or a later time."""
+        clock = self.clock
+        if clock._overdue:
+            self._turn_with_due_timers()
+            if self._ready:
+                return []
+        real = self._selector.real
+        if real is not None:
+            # Input that has arrived beats time that has not passed yet.
+            events = real.look()
+            if events:
+                self._turns = 0
+                if self._sockets.external:
+                    self._sockets.input(events)
+                return events
+        outside = self._outside
+        if not outside.is_quiet():
+            wait = outside.wait()
+            if wait is not None:
+                return self._wait_really(wait)
+            # Whoever was at work may have called us and gone to rest before we looked at it.
+            events = self._poll()
+            if events:
+                return events
+        if self._ready:
+            return []
+        if clock._only_timers:
+            due = cast("list[VirtualTimer] | None", clock._jump())
+            if due is not None:
+                self._turns = 0
+                for timer in due:
+                    if timer._callback is not _WAKE_SLEEPER:
+                        self._ready.extend(due)
+                        return []
+                # Nothing but sleepers, whose tasks are woken without a detour: one turn of the
+                # loop less for each jump, in the same order.
+                for timer in due:
+                    if not timer._cancelled:
+                        _WAKE_SLEEPER(*timer._args)
+                return []
+        outcome = clock._on_idle(self._ready.extend)
+        if outcome is Idle.WOKEN:
+            if clock._now_ns != self._turned_at_ns:
+                self._turned_at_ns = clock._now_ns
+                self._turns = 0
+            return []
+        if outcome is Idle.TICKING:
+            return self._wait_ticking(clock._real_delay())
+        return self._wait_in_vain(outcome)
+
+    def _poll(self) -> list[Any]:
+        real = self._selector.real
+        events = [] if real is None else real.look()
+        if events:
+            self._note_input(events)
+        return events
+
+    def _note_input(self, events: list[Any]) -> None:
+        self._turns = 0
+        self._sockets.input(events)
+
+    def _wait_really(self, seconds: float | None) -> list[Any]:
+        """Wait for input in real time; the clock stands still."""
+        self.open_selector()
+        # A callback that came from another thread before the pipe was there rang no bell.
+        real = self._selector.real
+        assert real is not None
+        events = real.select(0 if self._ready else seconds)
+        if events:
+            self._note_input(events)
+        self._turns = 0
+        return events
+
+    def _wait_ticking(self, delay: float | None) -> list[Any]:
+        if delay is None:
+            return self._wait_in_vain(Idle.EMPTY)
+        # Rounded up as the stock selectors do, or the loop would turn until the timer is due.
+        return self._wait_really(math.ceil(delay * 1e3) * 1e-3)
+
+    def _wait_in_vain(self, outcome: Idle) -> list[Any]:
+        """Wait, for a loop that nothing of its own will wake, or say that nothing will."""
+        if outcome is Idle.STOPPED:
+            error: Exception | None = _stuck.stopped_clock(self, self.clock)
+        else:
+            error = _stuck.find_deadlock(self, self._outside, self.clock)
+        if error is not None:
+            self.fail_stuck(error)
+            return []
+        return self._wait_really(self._outside.look_again_after())
+
+    def _check_livelock(self) -> None:
+        self._max_turns = self.clock.max_turns
+        if self._turns <= self._max_turns:
+            return
+        if self.clock.mode is not Mode.REAL:
+            self.fail_stuck(_stuck.livelock(self, self.clock, self._turns))
+        self._turns = 0
+
+    # Real work that holds the clock -------------------------------------------------------------
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """Have *func* called in another thread; time stands still until it returns."""
+        future = super().run_in_executor(executor, func, *args)
+        self._outside.jobs.began(future, func)
+        return future
+
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        """Wait for the default executor to end; time stands still meanwhile."""
+        with self._outside.counting("shutdown of the default executor"):
+            await super().shutdown_default_executor(*args, **kwargs)
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a process; time stands still until it ends."""
+        with self._outside.counting("start of a subprocess"):
+            made = await super().subprocess_exec(*args, **kwargs)
+        self._outside.processes.began(made[0])
+        return made
+
+    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a shell command; time stands still until it ends."""
+        with self._outside.counting("start of a subprocess"):
+            made = await super().subprocess_shell(*args, **kwargs)
+        self._outside.processes.began(made[0])
+        return made
+
+
+@functools.cache
+def virtual_loop_works() -> bool:
+    """Tell whether this interpreter has what :class:`VirtualEventLoop` overrides, by trying it."""
+    try:
+        loop = VirtualEventLoop()
+        try:
+            order: list[str] = []
+            loop.call_later(2, order.append, "two")
+            loop.call_later(1, order.append, "one").cancel()
+            loop.run_until_complete(asyncio.sleep(3))
+            return order == ["two"] and loop.clock.elapsed == 3 and not loop.clock._timers
+        finally:
+            loop.close()
+    except Exception:
+        return False

@@ -1,0 +1,255 @@
+"""Who waits for whom: from the tasks of a loop to a graph, and from the graph to text.
+
+asyncio keeps no such record, so it is read off what there is: the future in a task's hand, the
+locals of the suspended frames, and what those frames hold open. The name of a lock or a queue is
+found as a reader would find it: by looking which variable, or attribute of ``self``, of the
+awaiting code is that very object.
+
+Nothing is recorded while tests run, so all this costs nothing until it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType, MethodType
+from typing import Any
+
+from ._report import Place, is_plumbing, waiting_place
+from ._report import _awaited_by as awaited_by
+
+__unittest = True
+
+Task = asyncio.Task[Any]
+
+# What asyncio's own waiting methods have as their ``self``, and what is then waited for.
+_PRIMITIVES: tuple[type[Any], ...] = (
+    asyncio.Lock,
+    asyncio.Event,
+    asyncio.Condition,
+    asyncio.Semaphore,
+    asyncio.Queue,
+    asyncio.Barrier,
+)
+
+
+@dataclass(slots=True)
+class Wait:
+    """What one task waits for.
+
+    Attributes:
+        task: The task.
+        what: In words, such as ``Lock 'dst'``.
+        place: The line of the user's code.
+        for_tasks: The tasks that could end the wait, as far as it is known.
+        held: Whether these hold the lock that is waited for.
+    """
+
+    task: Task
+    what: str
+    place: Place | None
+    for_tasks: list[Task] = field(default_factory=list)
+    held: bool = False
+
+    def __str__(self) -> str:
+        text = f"{self.task.get_name()!r} waits for {self.what}"
+        if self.held:
+            names = ", ".join(repr(task.get_name()) for task in self.for_tasks)
+            text += f", held by {names}"
+        return text
+
+
+class WaitGraph:
+    """Who waits for whom among *tasks*, at this moment.
+
+    Args:
+        tasks: Pending tasks of one loop; the most interesting one first.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        pending = [task for task in tasks if not task.done()]
+        holders = _holders(pending)
+        self.waits = {task: _wait_of(task, holders) for task in pending}
+        self.cycle = self._find_cycle()
+
+    def lines(self, limit: int = 40) -> list[str]:
+        """Draw the graph as a tree, below each task those that it waits for.
+
+        Tasks of a circle are marked with a star. Equal leaves are folded.
+
+        Args:
+            limit: How many lines at most; the last one says that something is left out.
+        """
+        drawn: list[str] = []
+        seen: set[Task] = set()
+        for task in self._roots():
+            drawn += self._draw(task, "", "", seen)
+        if len(drawn) > limit:
+            drawn[limit:] = [f"... and {len(drawn) - limit} lines more"]
+        return drawn
+
+    def _roots(self) -> Iterator[Task]:
+        waited_for = {inner for wait in self.waits.values() for inner in wait.for_tasks}
+        first = next(iter(self.waits), None)
+        if first is not None:
+            yield first
+        # A circle has no root; its first task stands for it.
+        rest = [task for task in self.waits if task not in waited_for]
+        yield from (task for task in [*rest, *self.cycle] if task is not first)
+        yield from (task for task in self.waits if task is not first)
+
+    def _draw(self, task: Task, first: str, rest: str, seen: set[Task]) -> Iterator[str]:
+        if task in seen:
+            return
+        seen.add(task)
+        wait = self.waits[task]
+        star = "*" if task in self.cycle else ""
+        yield f"{first}{star}{wait}"
+        if wait.place is not None:
+            yield f"{rest}    {wait.place}"
+        below = [inner for inner in wait.for_tasks if inner in self.waits and inner not in seen]
+        for number, inner in enumerate(below):
+            last = number == len(below) - 1
+            branch, stem = ("└─ ", "   ") if last else ("├─ ", "│  ")
+            yield from self._draw(inner, rest + branch, rest + stem, seen)
+
+    def _find_cycle(self) -> list[Task]:
+        clean: set[Task] = set()
+        for start in self.waits:
+            path: list[Task] = []
+            branches = [iter([start])]
+            while branches:
+                task = next(branches[-1], None)
+                if task is None:
+                    branches.pop()
+                    if path:
+                        clean.add(path.pop())
+                elif task in path:
+                    return path[path.index(task) :]
+                elif task in self.waits and task not in clean:
+                    path.append(task)
+                    branches.append(iter(self.waits[task].for_tasks))
+        return []
+
+
+def frames_of(awaitable: Any) -> list[FrameType]:
+    """Return the suspended frames below *awaitable*, outermost first.
+
+    They keep their locals alive: a caller must not store them.
+    """
+    found: list[FrameType] = []
+    for inner in _awaitables(awaitable):
+        for prefix in ("cr", "gi", "ag"):
+            frame = getattr(inner, f"{prefix}_frame", None)
+            if frame is not None:
+                found.append(frame)
+    return found
+
+
+def _awaitables(awaitable: Any) -> Iterator[Any]:
+    for _ in range(1000):
+        if awaitable is None:
+            return
+        yield awaitable
+        awaitable = awaited_by(awaitable)
+
+
+def _wait_of(task: Task, holders: dict[int, list[Task]]) -> Wait:
+    frames = frames_of(task.get_coro())
+    place = waiting_place(task)
+    future = getattr(task, "_fut_waiter", None)
+    for frame in reversed(frames):
+        if not is_plumbing(frame.f_code.co_filename):
+            break
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, _PRIMITIVES):
+            held_by = [t for t in holders.get(id(owner), ()) if t is not task]
+            what = f"{type(owner).__name__}{_named(owner, frames)}"
+            return Wait(task, what, place, held_by, bool(held_by))
+        if isinstance(owner, asyncio.TaskGroup):
+            children = [t for t in getattr(owner, "_tasks", ()) if not t.done()]
+            return Wait(task, f"TaskGroup with {_count(children)}", place, children)
+        waited = frame.f_locals.get("fs")
+        if frame.f_code.co_name == "_wait" and waited is not None:
+            children = [t for t in waited if isinstance(t, asyncio.Task) and not t.done()]
+            return Wait(task, f"wait() on {_count(children)}", place, children)
+    return _wait_for_future(task, future, frames, place)
+
+
+def _wait_for_future(task: Task, future: Any, frames: list[FrameType], place: Place | None) -> Wait:
+    if isinstance(future, asyncio.Task):
+        return Wait(task, f"task {future.get_name()!r}", place, [future])
+    children = getattr(future, "_children", None)
+    if children is not None:
+        tasks = [child for child in children if isinstance(child, asyncio.Task)]
+        pending = [child for child in tasks if not child.done()]
+        return Wait(task, f"gather() of {_count(pending)}", place, pending)
+    if future is None:
+        return Wait(task, "its next turn", place)
+    if _is_shield(future):
+        inner = _shielded(future)
+        if inner is not None:
+            return Wait(task, f"shielded task {inner.get_name()!r}", place, [inner])
+    return Wait(task, f"a future{_named(future, frames)}", place)
+
+
+def _is_shield(future: Any) -> bool:
+    return any("shield" in getattr(c[0], "__qualname__", "") for c in _callbacks(future))
+
+
+def _shielded(future: Any) -> Task | None:
+    for callback, _ in _callbacks(future):
+        for cell in getattr(callback, "__closure__", None) or ():
+            if isinstance(cell.cell_contents, asyncio.Task):
+                return cell.cell_contents
+    return None
+
+
+def _callbacks(future: Any) -> list[Any]:
+    return list(getattr(future, "_callbacks", None) or ())
+
+
+def _count(tasks: list[Task]) -> str:
+    return f"{len(tasks)} task" + ("s" if len(tasks) != 1 else "")
+
+
+def _named(thing: object, frames: list[FrameType]) -> str:
+    """Return how the user's code calls *thing*, quoted, or nothing."""
+    for frame in reversed(frames):
+        if is_plumbing(frame.f_code.co_filename):
+            continue
+        for name, value in frame.f_locals.items():
+            if value is thing:
+                return f" {name!r}"
+        for name, value in frame.f_locals.items():
+            attributes = getattr(value, "__dict__", None)
+            if type(attributes) is dict:
+                for attribute, inner in attributes.items():
+                    if inner is thing:
+                        return f" '{name}.{attribute}'"
+            elif type(value) in (dict, list) and len(value) < 1000:
+                items = value.items() if type(value) is dict else enumerate(value)
+                for key, inner in items:
+                    if inner is thing:
+                        return f" '{name}[{key!r}]'"
+        for name in frame.f_code.co_names:
+            if frame.f_globals.get(name) is thing:
+                return f" {name!r}"
+    return ""
+
+
+def _holders(tasks: list[Task]) -> dict[int, list[Task]]:
+    """Return, by ``id()`` of a lock, the tasks that are inside an ``async with`` of it.
+
+    A frame that is suspended in such a block has the lock's ``__aexit__`` on its stack, where
+    only the garbage collector sees it.
+    """
+    found: dict[int, list[Task]] = {}
+    for task in tasks:
+        for awaitable in _awaitables(task.get_coro()):
+            for held in gc.get_referents(awaitable):
+                if isinstance(held, MethodType) and held.__name__ == "__aexit__":
+                    found.setdefault(id(held.__self__), []).append(task)
+    return found
