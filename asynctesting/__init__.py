@@ -13,6 +13,7 @@ from ._class_hooks import (
     enterSessionAsyncContext,
 )
 from ._fixtures import async_fixture
+from ._parametrize import parametrize
 from .errors import (
     AsyncTestingError,
     FixtureError,
@@ -47,5 +48,6 @@ __all__ = [
     "async_fixture",
     "enterModuleAsyncContext",
     "enterSessionAsyncContext",
+    "parametrize",
     "timeout",
 ]

@@ -84,28 +84,28 @@ def _attributes(cls: type) -> Iterator[tuple[str, Any]]:
 
 def _problem_with(cls: type, name: str, attribute: Any) -> str | None:
     function = _function_in(attribute)
-    is_generator = _is_generator(function)
+    yields = is_generator(function)
     is_coroutine = inspect.iscoroutinefunction(function)
     if name in _SYNC_HOOKS:
-        return _problem_with_sync_hook(name) if is_coroutine or is_generator else None
+        return _problem_with_sync_hook(name) if is_coroutine or yields else None
     if name in _ASYNC_HOOKS:
-        return _problem_with_async_hook(name, attribute, is_generator)
+        return _problem_with_async_hook(name, attribute, yields)
     if name.startswith(_PREFIX):
-        if not is_generator:
+        if not yields:
             return None
         return (
             "is a test with a 'yield' in it, so calling it makes a generator and runs nothing. "
             "Remove the yield; to await something, write 'await'"
         )
     right = next((hook for hook in _ASYNC_HOOKS if hook.lower() == name.lower()), None)
-    if right is not None and (is_coroutine or is_generator):
+    if right is not None and (is_coroutine or yields):
         return f"is never called. Did you mean {right}?"
     return None
 
 
-def _problem_with_async_hook(name: str, attribute: Any, is_generator: bool) -> str | None:
+def _problem_with_async_hook(name: str, attribute: Any, yields: bool) -> str | None:
     of_class = "Class" if name in _ASYNC_CLASS_HOOKS else ""
-    if is_generator:
+    if yields:
         enter = "cls.enterClassAsyncContext()" if of_class else "self.enterAsyncContext()"
         return (
             "has a 'yield' in it, so calling it runs nothing. Move what stands after the yield "
@@ -141,7 +141,8 @@ def _function_in(attribute: Any) -> Any:
             return attribute
 
 
-def _is_generator(function: Any) -> bool:
+def is_generator(function: Any) -> bool:
+    """Tell whether calling *function* makes a generator, and runs nothing."""
     if inspect.isasyncgenfunction(function):
         return True
     code = getattr(function, "__code__", None)
