@@ -33,6 +33,7 @@ from ._fixtures import Living, Node
 from ._leaks import Collector
 from ._lint import problems_of
 from ._nested import InnerScope
+from ._report import Place, definition, raise_at
 from ._scopes import Scope
 from .errors import SilentPassError
 
@@ -152,7 +153,9 @@ class AsyncTestCase(ClassHooks, _Stock):
         """Run the test, collecting its outcome in *result*."""
         region = getattr(getattr(self, self._testMethodName, None), _REGION, None)
         if region is not None and self._asynctesting_clock is None:
-            return region.run_case(self, functools.partial(self.run, result))
+            found: unittest.TestResult | None
+            found = region.run_case(self, functools.partial(self.run, result))
+            return found
         self._setupAsyncioRunner()
         try:
             # Not the stock case's run(), which is these lines with its own runner.
@@ -199,6 +202,8 @@ class AsyncTestCase(ClassHooks, _Stock):
     def _setupAsyncioRunner(self, *, limited: bool = True) -> None:
         settings = _settings.current()
         own = self.__dict__
+        if own.get("_asyncioRunner") is not None:
+            self._tearDownAsyncioRunner()  # debug() has failed before and left it open
         own.pop("_asynctesting_cancelled", None)
         own.pop("_asynctesting_set_up_cut", None)
         self._asynctesting_hooks = _Hooks.of(type(self), own)
@@ -542,6 +547,8 @@ class AsyncTestCase(ClassHooks, _Stock):
             problems.insert(0, cancelled)
         for problem in problems:
             with self._asynctesting_part():
+                if problem.__traceback__ is None and isinstance(problem, AssertionError):
+                    raise_at(problem, self._asynctesting_definition())
                 raise problem
         if scope.collector is not None and scope.collector.has_findings:
             self._asynctesting_judge_leaks(scope.collector)
@@ -551,10 +558,13 @@ class AsyncTestCase(ClassHooks, _Stock):
         if outcome is not None and (outcome.expectedFailure or not outcome.success):
             collector.log(str(self))  # the test has failed already; what it left is a note
         elif self._asynctesting_leak_level(_settings.current()) == "warn":
-            collector.warn(str(self))
+            collector.warn(str(self), self._asynctesting_definition())
         else:
             with self._asynctesting_part():
-                raise collector.verdict(str(self))
+                raise_at(collector.verdict(str(self)), self._asynctesting_definition())
+
+    def _asynctesting_definition(self) -> Place:
+        return definition(getattr(self, self._testMethodName, None))
 
     def _asynctesting_part(self) -> AbstractContextManager[Any]:
         """Return unittest's accounting for one more part of the test, or none in ``debug()``."""

@@ -63,7 +63,8 @@ class WallClock(freezegun.api.FrozenDateTimeFactory):
         return self.time_to_freeze + dt.timedelta(microseconds=elapsed_ns // 1000)
 
     def __repr__(self) -> str:
-        return f"<WallClock {self().isoformat(' ')} {'goes' if self._follow_ns else 'stands still'}>"
+        state = "goes" if self._follow_ns else "stands still"
+        return f"<WallClock {self().isoformat(' ')} {state}>"
 
     def tick(self, delta: dt.timedelta | float = 1) -> dt.datetime:
         """Set the wall clock forward, as an operator or a time server does; no other clock moves.
@@ -109,8 +110,7 @@ def parse(when: When) -> dt.datetime:
         found: dt.datetime = freezegun.api._parse_time_to_freeze(when)
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{when!r} is no date that a clock could show ({error}); write it as "
-            "'2026-01-01 09:00'"
+            f"{when!r} is no date that a clock could show ({error}); write it as '2026-01-01 09:00'"
         ) from None
     return found
 
@@ -123,8 +123,10 @@ class Freeze:
     """
 
     def __init__(self, tz_offset: float | dt.timedelta = 0) -> None:
+        if not isinstance(tz_offset, dt.timedelta):
+            tz_offset = dt.timedelta(hours=tz_offset)
         self._freezer: Any = freezegun.freeze_time(
-            _real_datetime(2000, 1, 1), tz_offset=tz_offset, ignore=_IGNORED  # type: ignore[arg-type]
+            _real_datetime(2000, 1, 1), tz_offset=tz_offset, ignore=_IGNORED
         )
         self._limit = 0
         self._had_clock = False

@@ -184,6 +184,18 @@ def leave_task(loop: Loop, task: asyncio.Task[Any], entered: Any) -> None:
     sys.set_asyncgen_hooks(*entered)
 
 
+def keep_for_ever(thing: object) -> None:
+    """Have *thing* never be destroyed, not even when the interpreter ends.
+
+    A coroutine that is destroyed while it waits is resumed with ``GeneratorExit``. One that
+    swallows whatever it gets would then run on, in the middle of the interpreter's shutdown, and
+    hang the process.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
 # Coroutines never awaited ----------------------------------------------------------------------
 
 

@@ -145,8 +145,7 @@ class Collector:
         count = len(findings)
         things = "1 thing was" if count == 1 else f"{count} things were"
         error = LeakError(
-            f"{things} left behind or hidden by {test}.\n\n"
-            f"{indent(findings)}\n\n{advice}",
+            f"{things} left behind or hidden by {test}.\n\n{indent(findings)}\n\n{advice}",
             findings,
         )
         if len(self.causes) == 1:
@@ -155,10 +154,14 @@ class Collector:
             error.__cause__ = BaseExceptionGroup("hidden exceptions", self.causes)
         return error
 
-    def warn(self, test: str) -> None:
-        """Give each finding as a warning instead."""
+    def warn(self, test: str, place: Place | None = None) -> None:
+        """Give each finding as a warning instead, at *place*, the test's own line."""
         for finding in self.findings:
-            warnings.warn(f"{test}: {finding}", LeakWarning, stacklevel=2)
+            text = f"{test}: {finding}"
+            if place is None:
+                warnings.warn(text, LeakWarning, stacklevel=2)
+            else:
+                warnings.warn_explicit(text, LeakWarning, place.file, place.line, registry={})
 
     def log(self, test: str) -> None:
         """Tell what a test has hidden that has failed already, as asyncio would have told it."""

@@ -133,14 +133,11 @@ class TimePatch:
         """Close the patch; the one below answers again, or the real clock."""
         _open.remove(self)
         below = _open[-1] if _open else None
-        for name in self._names:
-            if below is None or name not in below._names:
-                if getattr(time, name) is _STAND_INS[name]:
-                    setattr(time, name, getattr(_Real, name))
-        for namespace, attribute, name in self._bound:
-            if below is None or name not in below._names:
-                if namespace.get(attribute) is _STAND_INS[name]:
-                    namespace[attribute] = getattr(_Real, name)
+        kept = below._names if below is not None else ()
+        places = [(vars(time), name, name) for name in self._names]
+        for namespace, attribute, name in places + self._bound:
+            if name not in kept and namespace.get(attribute) is _STAND_INS[name]:
+                namespace[attribute] = getattr(_Real, name)
         self._bound = []
 
 

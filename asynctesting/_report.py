@@ -6,8 +6,10 @@ keeps a frame: a frame keeps its locals alive, and the report would leak, too.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
+import inspect
 import linecache
 import os
 import sys
@@ -15,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
-from typing import Any
+from typing import Any, NoReturn
 
 __unittest = True
 
@@ -32,6 +34,34 @@ class Place:
         source = linecache.getline(self.file, self.line).strip()
         place = f"{short_path(self.file)}:{self.line}"
         return f"{place}   {source}" if source else f"{place} in {self.function}"
+
+
+def definition(function: Any) -> Place:
+    """Return the line at which *function*, a test method for one, is defined."""
+    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+    if code is None:
+        return Place("<unknown>", 1, getattr(function, "__qualname__", repr(function)))
+    # With decorators the first line is the first of those; the def stands a little further down.
+    for line in range(code.co_firstlineno, code.co_firstlineno + 20):
+        if linecache.getline(code.co_filename, line).lstrip().startswith(("def ", "async def ")):
+            return Place(code.co_filename, line, code.co_qualname)
+    return Place(code.co_filename, code.co_firstlineno, code.co_qualname)
+
+
+def raise_at(error: BaseException, place: Place) -> NoReturn:
+    """Raise *error* with a traceback that ends at *place*.
+
+    What is found after a test has no line of its own, and a traceback without a line of the user's
+    shows plumbing, or nothing. The line here is that of the test.
+    """
+    tree = ast.parse("raise error")
+    for node in ast.walk(tree):
+        # No columns, so that the traceback underlines nothing.
+        vars(node).update(lineno=place.line, end_lineno=place.line, col_offset=-1, end_col_offset=-1)
+    name = place.function.rpartition(".")[2]
+    code = compile(tree, place.file, "exec")
+    exec(code.replace(co_name=name, co_qualname=place.function), {"error": error})
+    raise error
 
 
 def short_path(file: str) -> str:

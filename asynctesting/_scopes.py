@@ -62,8 +62,8 @@ class Scope:
     closed = False
     limit_advice = (
         "It was interrupted there; teardown and cleanups still run. Give it longer with "
-        "@timeout(seconds),\nthe class attribute timeout or ASYNCTESTING_TIMEOUT; None "
-        "switches the limit off."
+        "@asynctesting.timeout(seconds),\nthe class attribute timeout or ASYNCTESTING_TIMEOUT; "
+        "None switches the limit off."
     )
     _loop: Loop | None = None
     _current: _internals.CurrentLoop | None = None
@@ -203,6 +203,13 @@ class Scope:
                 "Run the test from synchronous code"
             )
         loop = self.get_loop()
+        if loop.is_closed():
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise RuntimeError(
+                f"the event loop of {self.name} was closed before the test was over. The loop is "
+                "not the test's to close: it is closed after the cleanups"
+            )
         if context is not None and context is not self._context:
             awaitable = loop.create_task(_awaiting(awaitable), context=context)
         self._job = awaitable
@@ -725,13 +732,13 @@ async def _idle(loop: Loop, executor: DaemonExecutor) -> None:
     await idle
 
 
-# Kept for ever: a task that is collected while it waits is closed, and one that swallowed its
-# cancellation may swallow that as well, with a message in somebody else's test.
+# A task that swallowed its cancellation may swallow the end of its coroutine as well.
 _abandoned: list[asyncio.Task[Any]] = []
 
 
 def _abandon(task: asyncio.Task[Any]) -> None:
     _internals.silence_pending(task)
+    _internals.keep_for_ever(task)
     _abandoned.append(task)
 
 

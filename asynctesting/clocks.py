@@ -4,10 +4,10 @@ Three mixins for test classes, and for each a region: a context manager that is 
 
 * :class:`VirtualClockMixin`, :func:`virtual_clock`: the loop and ``time.monotonic`` obey a
   :class:`VirtualClock`, and an hour of sleeping takes no time.
-* :class:`FrozenTimeMixin`, :func:`frozen_time`: ``datetime.now()`` and ``time.time()`` read a frozen
-  wall clock, through freezegun. Beside one of the others it moves with that one.
-* :class:`MonotonicClockMixin`, :func:`monotonic_clock`: the monotonic family alone, moved by hand or
-  scripted; for synchronous code, for real loops and for plain ``unittest.TestCase``.
+* :class:`FrozenTimeMixin`, :func:`frozen_time`: ``datetime.now()`` and ``time.time()`` read a
+  frozen wall clock, through freezegun. Beside one of the others it moves with that one.
+* :class:`MonotonicClockMixin`, :func:`monotonic_clock`: the monotonic family alone, moved by hand
+  or scripted; for synchronous code, for real loops and for plain ``unittest.TestCase``.
 
 A mixin stands to the left of the test case. freezegun is imported when a frozen class is made.
 """

@@ -1,0 +1,704 @@
+"""The clock mixins and regions: from outside, on small cases, plain ``TestCase`` included."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import datetime as dt
+import functools
+import pickle
+import subprocess
+import sys
+import time
+import unittest
+from time import monotonic
+from typing import Any
+from unittest import mock
+
+import freezegun
+from aiohttp import ClientSession, ClientTimeout, CookieJar, test_utils, web
+from yarl import URL
+
+from asynctesting import (
+    AsyncTestCase,
+    ClockScriptError,
+    FrozenTimeMixin,
+    LeakError,
+    MonotonicClock,
+    MonotonicClockMixin,
+    SettingError,
+    TimeLimitError,
+    VirtualClock,
+    VirtualClockMixin,
+    VirtualEventLoop,
+    frozen_time,
+    monotonic_clock,
+    timeout,
+    virtual_clock,
+)
+
+from .support import OutcomeAssertions, run_all, run_case
+
+NEW_YEAR = dt.datetime(2026, 1, 1)
+
+
+class VirtualClockMixinTests(OutcomeAssertions):
+    def test_an_hour_takes_no_time(self) -> None:
+        """The loop, time.monotonic and time.monotonic_ns move together, to the nanosecond."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                before = (time.monotonic_ns(), monotonic(), asyncio.get_running_loop().time())
+                await asyncio.sleep(3600)
+                after = (time.monotonic_ns(), monotonic(), asyncio.get_running_loop().time())
+                self.assertEqual(after[0] - before[0], 3600 * 10**9)
+                self.assertEqual(after[1] - before[1], 3600.0)
+                self.assertEqual(after[2], after[1])
+                self.assertEqual(self.clock.elapsed, 3600.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_set_up_and_teardown_share_the_clock(self) -> None:
+        """One clock serves asyncSetUp, the test, teardown and cleanups."""
+        readings: list[float] = []
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def asyncSetUp(self) -> None:
+                self.addAsyncCleanup(self.note)
+                await self.note()
+
+            async def note(self) -> None:
+                await asyncio.sleep(10)
+                readings.append(self.clock.elapsed)
+
+            test_it = asyncTearDown = note
+
+        self.assertPassed(run_case(Case))
+        self.assertEqual(readings, [10, 20, 30, 40])
+
+    def test_each_test_has_a_clock_of_its_own(self) -> None:
+        """A test begins at zero elapsed seconds, whatever ran before."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                self.assertEqual(self.clock.elapsed, 0)
+                await asyncio.sleep(5)
+
+        case = Case("test_it")
+
+        self.assertPassed(run_case(case))
+        self.assertPassed(run_case(case))
+
+    def test_start_and_mode_are_settable(self) -> None:
+        """clock_start and clock_mode reach the clock; a manual one moves by advance() only."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            clock_start = 100
+            clock_mode = "manual"
+
+            async def test_it(self) -> None:
+                self.assertEqual(time.monotonic(), 100.0)
+                task = asyncio.create_task(asyncio.sleep(5))
+                await self.clock.advance(5)
+                self.assertTrue(task.done())
+
+        self.assertPassed(run_case(Case))
+
+    def test_perf_counter_on_request(self) -> None:
+        """patch_perf_counter has time.perf_counter read the clock as well."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            patch_perf_counter = True
+            clock_start = 100
+
+            async def test_it(self) -> None:
+                self.assertEqual(time.perf_counter(), 100.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_a_synchronous_test_can_stall_the_clock(self) -> None:
+        """A synchronous test of such a class has a clock, and no loop."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            def test_it(self) -> None:
+                before = time.monotonic()
+                self.clock.stall(5)
+                self.assertEqual(time.monotonic() - before, 5.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_real_work_holds_the_clock(self) -> None:
+        """A thread and a process beat a timeout of virtual seconds, at no virtual cost."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                async with asyncio.timeout(0.001):
+                    await asyncio.to_thread(time.sleep, 0.02)
+                    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+                    await process.wait()
+                self.assertEqual(self.clock.elapsed, 0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_aiohttp_obeys(self) -> None:
+        """aiohttp's own timeout of ten virtual seconds ends a request to a slow handler."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                async def slow(request: web.Request) -> web.Response:
+                    await asyncio.sleep(30)
+                    return web.Response()
+
+                app = web.Application()
+                app.router.add_get("/", slow)
+                server = await self.enterAsyncContext(test_utils.TestServer(app))
+                session = await self.enterAsyncContext(
+                    ClientSession(timeout=ClientTimeout(total=10))
+                )
+                with self.assertRaises(TimeoutError):
+                    await session.get(server.make_url("/"))
+                self.assertEqual(self.clock.elapsed, 10.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_the_limit_stays_real(self) -> None:
+        """A virtual year is no reason for a limit of real seconds, and a block is one."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                await asyncio.sleep(365 * 24 * 3600)
+                time.sleep(30)
+
+            test_it = timeout(0.1)(test_it)
+
+        self.assertFailsWith(run_case(Case), TimeLimitError, "time.sleep(30)")
+
+    def test_leaks_are_found_on_this_loop_too(self) -> None:
+        """A task that sleeps for a virtual hour is pending at the end, and named."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                self.task = asyncio.create_task(asyncio.sleep(3600), name="forgotten")
+
+        self.assertFailsWith(run_case(Case), LeakError, "'forgotten'")
+
+    def test_the_real_clock_is_back_after_the_test(self) -> None:
+        """Also after a failure nothing of the patch is left."""
+        before = time.monotonic
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                self.fail("meant")
+
+        run_case(Case)
+
+        self.assertIs(time.monotonic, before)
+
+    def test_instances_pickle_copy_and_run_again(self) -> None:
+        """A case that has run can still be pickled and copied."""
+        case = PickledTests("test_it")
+        self.assertPassed(run_case(case))
+
+        self.assertPassed(run_case(pickle.loads(pickle.dumps(case))))
+        self.assertPassed(run_case(copy.deepcopy(case)))
+
+    def test_debug_works(self) -> None:
+        """debug() runs on a clock, too."""
+        PickledTests("test_it").debug()
+
+    def test_a_loop_factory_beside_it_is_an_error(self) -> None:
+        """No other loop can be told the time, so the class is refused when it is made."""
+        with self.assertRaisesRegex(SettingError, "brings its own loop"):
+
+            class Case(VirtualClockMixin, AsyncTestCase):
+                loop_factory = asyncio.SelectorEventLoop
+
+    def test_bad_values_are_errors_of_the_class(self) -> None:
+        """A start or a mode that can't be meant is refused when the class is made."""
+        for name, value, text in [
+            ("clock_start", -1, "-1"),
+            ("clock_start", float("nan"), "nan"),
+            ("clock_start", "now", "'now'"),
+            ("clock_mode", "fast", "'auto', 'manual' or 'real'"),
+        ]:
+            with self.subTest(name=name, value=value):
+                with self.assertRaisesRegex(SettingError, text):
+                    type("Case", (VirtualClockMixin, AsyncTestCase), {name: value})
+
+    def test_two_clocks_are_an_error(self) -> None:
+        """time.monotonic can't obey two clocks."""
+        with self.assertRaisesRegex(SettingError, "two clocks"):
+
+            class Case(VirtualClockMixin, MonotonicClockMixin, AsyncTestCase):
+                pass
+
+    def test_the_clock_of_no_test(self) -> None:
+        """A case that has not run says that it has no clock."""
+        with self.assertRaisesRegex(RuntimeError, "is not running, so it has no clock"):
+            PickledTests("test_it").clock
+
+
+class PickledTests(VirtualClockMixin, AsyncTestCase):
+    async def test_it(self) -> None:
+        await asyncio.sleep(1)
+
+
+def load_tests(loader: Any, tests: Any, pattern: Any) -> unittest.TestSuite:
+    """Leave out the small case above; it is run by the tests."""
+    suite = unittest.TestSuite()
+    for kind in list(globals().values()):
+        if isinstance(kind, type) and issubclass(kind, OutcomeAssertions):
+            suite.addTests(loader.loadTestsFromTestCase(kind))
+    return suite
+
+
+class VirtualClockRegionTests(OutcomeAssertions):
+    def test_it_decorates_one_test(self) -> None:
+        """A decorated test has a virtual clock in a class that has none."""
+
+        class Case(AsyncTestCase):
+            clock: VirtualClock
+
+            @virtual_clock(start=5)
+            async def test_it(self) -> None:
+                await asyncio.sleep(3600)
+                self.assertEqual(self.clock.elapsed, 3600)
+                self.assertEqual(time.monotonic(), 3605.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_its_neighbours_keep_the_real_loop(self) -> None:
+        """The mark is the test's own."""
+
+        class Case(AsyncTestCase):
+            @virtual_clock()
+            async def test_virtual(self) -> None:
+                self.assertIsInstance(self.loop, VirtualEventLoop)
+
+            async def test_it(self) -> None:
+                self.assertNotIsInstance(self.loop, VirtualEventLoop)
+
+        case = Case("test_it")
+        self.assertPassed(run_case(Case, "test_virtual"))
+        self.assertPassed(run_case(case))
+
+    def test_it_survives_other_decorators(self) -> None:
+        """mock.patch around the decorated test keeps the mark."""
+
+        class Case(AsyncTestCase):
+            @mock.patch("os.getpid", return_value=1)
+            @virtual_clock()
+            async def test_it(self, getpid: mock.Mock) -> None:
+                await asyncio.sleep(3600)
+
+        self.assertPassed(run_case(Case))
+
+    def test_it_is_a_region_of_synchronous_code(self) -> None:
+        """As a context manager it gives a clock for a loop of one's own."""
+        with virtual_clock(start=0) as clock:
+            with asyncio.Runner(loop_factory=functools.partial(VirtualEventLoop, clock)) as runner:
+                runner.run(asyncio.sleep(60))
+            self.assertEqual(time.monotonic(), 60.0)
+
+    def test_inside_a_virtual_loop_it_changes_the_mode(self) -> None:
+        """In a test that has a clock it is a region of that clock."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            clock_mode = "real"
+
+            async def test_it(self) -> None:
+                with virtual_clock() as clock:
+                    self.assertIs(clock, self.clock)
+                    await asyncio.sleep(3600)
+                self.assertLess(self.clock.elapsed, 3700)
+
+        self.assertPassed(run_case(Case))
+
+    def test_a_running_real_loop_refuses(self) -> None:
+        """A loop that runs can't be given another clock; the error says what to do."""
+
+        class Case(AsyncTestCase):
+            async def test_it(self) -> None:
+                with virtual_clock():
+                    pass
+
+        error = self.assertFailsWith(run_case(Case), RuntimeError, "VirtualClockMixin")
+        self.assertIn("@virtual_clock()", str(error))
+
+    def test_a_class_is_refused(self) -> None:
+        """A region on a class names the mixin."""
+        with self.assertRaisesRegex(TypeError, "mixin"):
+            monotonic_clock()(unittest.TestCase)
+
+    def test_bad_values_are_said_where_they_are_written(self) -> None:
+        """The decorator itself raises, not the test."""
+        with self.assertRaises(ValueError):
+            virtual_clock(start=-1)
+        with self.assertRaises(ValueError):
+            virtual_clock(mode="fast")
+        with self.assertRaises(ValueError):
+            monotonic_clock(start=float("inf"))
+
+
+class MonotonicClockTests(OutcomeAssertions):
+    def test_a_plain_test_case(self) -> None:
+        """A legacy TestCase moves time.monotonic by hand."""
+
+        class Case(MonotonicClockMixin, unittest.TestCase):
+            def test_it(self) -> None:
+                before = time.monotonic()
+                self.clock.advance(3600)
+                self.assertEqual(time.monotonic() - before, 3600.0)
+                self.assertEqual(self.clock.elapsed, 3600.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_a_script_is_read_by_the_code_under_test_alone(self) -> None:
+        """The loop's own reads eat nothing of a script."""
+
+        class Case(MonotonicClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                self.clock.script([0.0, 3600.0])
+                before = time.monotonic()
+                async with asyncio.timeout(5):
+                    await asyncio.sleep(0.001)
+                self.assertEqual(time.monotonic() - before, 3600.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_an_exhausted_script_is_a_clear_error(self) -> None:
+        """One reading too many fails the test, with the numbers, and the run goes on."""
+
+        class Case(MonotonicClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                self.clock.script([0.0, 3600.0])
+                for _ in range(3):
+                    time.monotonic()
+
+        self.assertFailsWith(run_case(Case), ClockScriptError, "all 2 are used up", "3600.0")
+
+    def test_looking_at_the_clock_takes_nothing(self) -> None:
+        """clock.time() and the repr leave the script alone."""
+        clock = MonotonicClock(start=1)
+        clock.script([2, 3])
+
+        self.assertEqual(clock.time(), 1)
+        self.assertEqual(
+            repr(clock), "<MonotonicClock now=1.000s elapsed=0.000s script=2 readings left>"
+        )
+
+    def test_advance_takes_over_after_the_script(self) -> None:
+        """While readings are left advance() refuses; after the last one it goes on from there."""
+        clock = MonotonicClock(start=0)
+        clock.script([5.0])
+        with self.assertRaisesRegex(RuntimeError, "1 readings of a script are left"):
+            clock.advance(1)
+        self.assertEqual(clock._read_ns(), 5_000_000_000)
+
+        clock.advance(1)
+
+        self.assertEqual(clock.time(), 6.0)
+
+    def test_bad_input(self) -> None:
+        """What can't be meant is refused, with the value."""
+        clock = MonotonicClock(start=0)
+        for call, kind, text in [
+            (lambda: clock.advance(-1), ValueError, "-1"),
+            (lambda: clock.advance(float("nan")), ValueError, "nan"),
+            (lambda: clock.script([]), ValueError, "at least one"),
+            (lambda: clock.script([2, 1]), ValueError, "never runs backwards"),
+            (lambda: clock.script([float("inf")]), ValueError, "inf"),
+            (lambda: clock.script(["now"]), TypeError, "'now'"),  # type: ignore[list-item]
+            (lambda: MonotonicClock(start=-1), ValueError, "-1"),
+        ]:
+            with self.subTest(text=text), self.assertRaisesRegex(kind, text):
+                call()
+
+    def test_a_region(self) -> None:
+        """monotonic_clock() is a context manager and a decorator, for coroutines, too."""
+
+        @monotonic_clock(start=9)
+        async def reading() -> float:
+            return time.monotonic()
+
+        with monotonic_clock(start=3) as clock:
+            clock.advance(1)
+            self.assertEqual(time.monotonic(), 4.0)
+        self.assertEqual(asyncio.run(reading()), 9.0)
+
+
+class FrozenTimeTests(OutcomeAssertions):
+    def test_a_plain_test_case(self) -> None:
+        """datetime and time.time are frozen in a legacy TestCase, and real afterwards."""
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            def test_it(self) -> None:
+                self.assertEqual(dt.datetime.now(), NEW_YEAR)
+                self.assertEqual(time.time(), 1767225600.0)
+
+        self.assertPassed(run_all(Case))
+        self.assertNotEqual(dt.datetime.now(), NEW_YEAR)
+
+    def test_it_follows_the_virtual_clock(self) -> None:
+        """The wall clock moves with the virtual one, whatever the order of the mixins."""
+
+        class Case(VirtualClockMixin, FrozenTimeMixin, AsyncTestCase):
+            frozen_time = NEW_YEAR
+
+            async def test_it(self) -> None:
+                await asyncio.sleep(3600)
+                self.assertEqual(dt.datetime.now(), dt.datetime(2026, 1, 1, 1))
+
+        class Other(FrozenTimeMixin, VirtualClockMixin, AsyncTestCase):
+            frozen_time = NEW_YEAR
+            test_it = Case.test_it
+
+        self.assertPassed(run_all(Case))
+        self.assertPassed(run_all(Other))
+
+    def test_it_follows_the_monotonic_clock(self) -> None:
+        """Beside MonotonicClockMixin it moves with that clock."""
+
+        class Case(MonotonicClockMixin, FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            def test_it(self) -> None:
+                self.clock.advance(86400)
+                self.assertEqual(dt.date.today(), dt.date(2026, 1, 2))
+
+        self.assertPassed(run_all(Case))
+
+    def test_no_rounding_adds_up(self) -> None:
+        """A thousand jumps of a third of a second are 333.333 s on the wall, too."""
+
+        class Case(VirtualClockMixin, FrozenTimeMixin, AsyncTestCase):
+            frozen_time = "2026-01-01"
+
+            async def test_it(self) -> None:
+                for _ in range(1000):
+                    await asyncio.sleep(1 / 3)
+                passed = dt.datetime.now() - NEW_YEAR
+                self.assertAlmostEqual(passed.total_seconds(), self.clock.elapsed, delta=1e-6)
+
+        self.assertPassed(run_all(Case))
+
+    def test_each_test_begins_at_the_start(self) -> None:
+        """What one test moved, the next one does not see."""
+        seen: list[dt.datetime] = []
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            def test_a(self) -> None:
+                seen.append(dt.datetime.now())
+                self.wall_clock.tick(60)
+                self.wall_clock.move_to("2030-01-01")
+                self.assertEqual(dt.date.today().year, 2030)
+
+            test_b = test_a
+
+        run_all(Case)
+
+        self.assertEqual(seen, [NEW_YEAR, NEW_YEAR])
+
+    def test_worker_threads_agree(self) -> None:
+        """time.time() and datetime.now() are the same in asyncio.to_thread()."""
+
+        class Case(VirtualClockMixin, FrozenTimeMixin, AsyncTestCase):
+            frozen_time = "2026-01-01"
+
+            async def test_it(self) -> None:
+                self.assertEqual(await asyncio.to_thread(time.time), 1767225600.0)
+                self.assertEqual(await asyncio.to_thread(dt.datetime.now), NEW_YEAR)
+
+        self.assertPassed(run_all(Case))
+
+    def test_monotonic_stays_real_without_a_clock(self) -> None:
+        """A frozen wall clock alone freezes neither loop nor time.monotonic nor perf_counter."""
+        before = (time.monotonic, time.perf_counter)
+
+        class Case(FrozenTimeMixin, AsyncTestCase):
+            frozen_time = "2026-01-01"
+
+            async def test_it(self) -> None:
+                self.assertEqual((time.monotonic, time.perf_counter), before)
+                async with asyncio.timeout(5):
+                    await asyncio.sleep(0.001)
+                self.assertNotEqual(monotonic(), 1767225600.0)
+
+        self.assertPassed(run_all(Case))
+
+    def test_it_ticks_on_request(self) -> None:
+        """frozen_tick has the wall clock go on with real time."""
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+            frozen_tick = True
+
+            def test_it(self) -> None:
+                before = dt.datetime.now()
+                time.sleep(0.002)
+                self.assertGreater(dt.datetime.now(), before)
+                self.assertLess(dt.datetime.now() - NEW_YEAR, dt.timedelta(minutes=5))
+
+        self.assertPassed(run_all(Case))
+
+    def test_a_time_zone_offset(self) -> None:
+        """frozen_tz_offset is the local zone; the seconds since 1970 stay what they are."""
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01 12:00"
+            frozen_tz_offset = 2
+
+            def test_it(self) -> None:
+                self.assertEqual(dt.datetime.now().hour, 14)
+                self.assertEqual(time.time(), 1767268800.0)
+
+        self.assertPassed(run_all(Case))
+
+    def test_one_freeze_serves_a_class(self) -> None:
+        """freezegun is opened once for the class, and closed after it."""
+        starts = mock.Mock()
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            def test_a(self) -> None:
+                self.assertEqual(len(freezegun.api.freeze_factories), 1)
+                starts(id(freezegun.api.freeze_factories[0]))
+
+            test_b = test_c = test_a
+
+        run_all(Case)
+
+        self.assertEqual(starts.call_count, 3)
+        self.assertEqual(len({call.args for call in starts.call_args_list}), 1)
+        self.assertEqual(freezegun.api.freeze_factories, [])
+
+    def test_without_class_fixtures(self) -> None:
+        """A setUpClass() without super() costs a freeze a test, and changes nothing else."""
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            @classmethod
+            def setUpClass(cls) -> None:
+                pass
+
+            def test_it(self) -> None:
+                self.assertEqual(dt.datetime.now(), NEW_YEAR)
+
+        self.assertPassed(run_all(Case))
+        self.assertPassed(run_case(Case))
+        self.assertEqual(freezegun.api.freeze_factories, [])
+
+    def test_a_freeze_of_the_users_own_inside(self) -> None:
+        """freezegun nests inside, and leaves the virtual monotonic clock alone."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                before = time.monotonic()
+                with freezegun.freeze_time("2031-01-01"):
+                    self.assertEqual(time.monotonic(), before)
+                    self.assertEqual(dt.date.today().year, 2031)
+                    await asyncio.sleep(5)
+                    self.assertEqual(time.monotonic() - before, 5.0)
+                await asyncio.sleep(5)
+                self.assertEqual(time.monotonic() - before, 10.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_a_region(self) -> None:
+        """frozen_time() is a context manager and a decorator; it follows the clock around it."""
+
+        @frozen_time("2026-01-01")
+        async def today() -> dt.date:
+            return dt.date.today()
+
+        self.assertEqual(asyncio.run(today()), NEW_YEAR.date())
+        with monotonic_clock() as clock, frozen_time("2026-01-01"):
+            clock.advance(86400)
+            self.assertEqual(dt.date.today().day, 2)
+
+    def test_cookies_expire(self) -> None:
+        """A cookie of aiohttp's jar is gone when the wall clock has passed its end."""
+
+        class Case(VirtualClockMixin, FrozenTimeMixin, AsyncTestCase):
+            frozen_time = "2026-01-01"
+
+            async def test_it(self) -> None:
+                url = URL("http://shop.test/")
+                jar = CookieJar()
+                cookie = "id=1; Expires=Thu, 01 Jan 2026 01:00:00 GMT"
+                jar.update_cookies_from_headers([cookie], url)
+                self.assertTrue(jar.filter_cookies(url))
+                await asyncio.sleep(3601)
+                self.assertFalse(jar.filter_cookies(url))
+
+        self.assertPassed(run_all(Case))
+
+    def test_nothing_is_left_behind(self) -> None:
+        """After a class the names of the time module are those from before."""
+        names = set(vars(time))
+        functions = {name: vars(time)[name] for name in ("time", "time_ns", "monotonic")}
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            def test_it(self) -> None:
+                pass
+
+        run_all(Case)
+
+        self.assertEqual(set(vars(time)), names)
+        self.assertEqual({name: vars(time)[name] for name in functions}, functions)
+        self.assertEqual(freezegun.api.call_stack_inspection_limit, 5)
+
+    def test_bad_values_are_errors_of_the_class(self) -> None:
+        """A frozen_time that is no date is refused when the class is made."""
+        for value in ("tomorrow-ish", 5, "2026-13-45"):
+            with self.subTest(value=value), self.assertRaisesRegex(SettingError, repr(value)):
+                type("Case", (FrozenTimeMixin, unittest.TestCase), {"frozen_time": value})
+
+    def test_a_missing_date_is_said(self) -> None:
+        """A class without frozen_time fails with what to write."""
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            def test_it(self) -> None:
+                pass
+
+        outcome = run_all(Case)
+
+        self.assertIn("frozen_time = '2026-01-01 09:00'", outcome.report)
+
+    def test_the_wall_clock_of_no_test(self) -> None:
+        """Outside of a test the wall clock says that it is not frozen."""
+
+        class Case(FrozenTimeMixin, unittest.TestCase):
+            frozen_time = "2026-01-01"
+
+            def test_it(self) -> None:
+                pass
+
+        with self.assertRaisesRegex(RuntimeError, "not frozen"):
+            Case("test_it").wall_clock
+
+    def test_the_repr_says_what_it_does(self) -> None:
+        """The wall clock shows its reading and whether it goes."""
+        with frozen_time("2026-01-01") as wall:
+            self.assertEqual(repr(wall), "<WallClock 2026-01-01 00:00:00 stands still>")
+
+
+class ImportTests(unittest.TestCase):
+    def test_freezegun_is_loaded_when_a_frozen_class_is_made(self) -> None:
+        """The mixins for the monotonic clock need no freezegun."""
+        code = (
+            "import sys, asynctesting, asynctesting.clocks; "
+            "print('freezegun' in sys.modules, 'aiohttp' in sys.modules)"
+        )
+
+        shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+        self.assertEqual(shown.stdout.split(), ["False", "False"], shown.stderr)
