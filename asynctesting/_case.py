@@ -262,10 +262,9 @@ class AsyncTestCase(ClassHooks, _Stock):
     def _callSetUp(self) -> None:
         scope = self._asyncioRunner
         if type(scope) is not Scope or not scope.has_loop:
+            self._asynctesting_begin()
             scope = self._asynctesting_scope()
-            if type(scope) is InnerScope:
-                self._asynctesting_attach(scope)
-            elif self._asynctesting_is_async():
+            if type(scope) is not InnerScope and self._asynctesting_is_async():
                 scope.get_loop()  # so that setUp() finds it as the current one
         if self._asynctesting_plan is not None:
             self._asynctesting_do("set-up", self._asynctesting_set_up_fixtures)
@@ -273,10 +272,12 @@ class AsyncTestCase(ClassHooks, _Stock):
         if hooks.set_up or hooks.async_set_up:
             self._asynctesting_do("set-up", self._asynctesting_set_up)
 
-    def _asynctesting_attach(self, scope: InnerScope) -> None:
+    def _asynctesting_begin(self) -> None:
         """Put the test into the scope of its class, set up now if no runner has done that."""
+        scope = self._asyncioRunner
         cls, plan = type(self), self._asynctesting_plan
-        assert plan is not None
+        if plan is None or not isinstance(scope, InnerScope) or scope.parent is not None:
+            return
         around = cls._asynctesting_open_class(plan)
         if self._outcome is not None:
             _registry.note_result(self._outcome.result, around)
@@ -287,6 +288,7 @@ class AsyncTestCase(ClassHooks, _Stock):
             cls._asynctesting_obtain_around(around, node)
         scope.attach(around)
         self._asyncioTestContext = scope.context
+        self._asynctesting_clock = scope.clock or self._asynctesting_clock
 
     def _asynctesting_set_up_fixtures(self, scope: Scope) -> None:
         plan = self._asynctesting_plan

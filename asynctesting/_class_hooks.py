@@ -30,6 +30,9 @@ __unittest = True
 
 _T = TypeVar("_T")
 
+#: The mark of a test that is decorated with a clock region.
+REGION = "__asynctesting_region__"
+
 if TYPE_CHECKING:
     _Base = unittest.TestCase
 else:
@@ -81,9 +84,21 @@ def make_plan(cls: Any) -> Plan | None:
         )
     else:
         loop_scope = declared
+    if loop_scope != "test":
+        _refuse_regions(cls, loop_scope)
     if loop_scope == "test" and fixtures is None:
         return None
     return Plan(loop_scope, async_set_up, async_tear_down, fixtures)
+
+
+def _refuse_regions(cls: type, loop_scope: str) -> None:
+    for name in dir(cls):
+        if name.startswith("test") and hasattr(getattr(cls, name), REGION):
+            raise SettingError(
+                f"{cls.__qualname__}.{name} is decorated with a clock of its own, and with "
+                f"loop_scope {loop_scope!r} it runs on a loop that is there before. Give the class "
+                "VirtualClockMixin, whose clock the tests then share"
+            )
 
 
 def check_loop_scope(cls: type) -> str | None:
@@ -224,8 +239,9 @@ class ClassHooks(_Base):
         limit: Any = settings.timeout
         leaks: Any = settings.leaks
         case: Any = cls
+        share_clock = getattr(cls, "_asynctesting_shared_clock", None)
         return _registry.Options(
-            case.loop_factory,
+            case.loop_factory if share_clock is None else share_clock(),
             case.loop_debug,
             case.timeout if isinstance(limit, _settings.Unset) else limit,
             case.leaks if isinstance(leaks, _settings.Unset) else leaks,

@@ -45,6 +45,8 @@ class NestedScope(Scope):
     parent: WideScope | None = None
     _handler_before: Any = None
     _stuck_before: Any = None
+    # What has the process read the loop's clock, where that is a virtual one.
+    _patch: Any = None
     _tasks_before: weakref.WeakSet[asyncio.Task[Any]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,6 +75,11 @@ class NestedScope(Scope):
         loop.set_exception_handler(self._on_loop_exception)
         if isinstance(loop, LazyEventLoop):
             self._stuck_before, loop.on_stuck = loop.on_stuck, self._on_stuck
+        *_, root = (self, *self.lineage())
+        patch = getattr(root._factory, "patch", None)
+        if patch is not None:
+            self._patch = patch(loop)
+            self._patch.start()
 
     def _give_loop_back(self) -> None:
         loop = self._loop
@@ -80,17 +87,24 @@ class NestedScope(Scope):
             return
         self._current.restore()
         self._current = None
+        self._stop_patch()
         if loop is not None and not loop.is_closed():
             loop.set_exception_handler(self._handler_before)
             if isinstance(loop, LazyEventLoop):
                 loop.on_stuck = self._stuck_before
         self._handler_before = self._stuck_before = None
 
+    def _stop_patch(self) -> None:
+        if self._patch is not None:
+            self._patch.stop()
+            self._patch = None
+
     # Closing ------------------------------------------------------------------------------------
 
     def _close_loop(self, loop: Loop | None, problems: list[BaseException]) -> None:
         if self.parent is None:
             super()._close_loop(loop, problems)
+            self._stop_patch()
             return
         self._owner = self._parking = self._job = None
         self._give_loop_back()
@@ -108,7 +122,7 @@ class NestedScope(Scope):
             self._turn(loop, _settled(loop, pending), CANCEL_BUDGET)
             open_here = self._open_here(loop)
         pending = [task for task in tasks if not task.done()]
-        timers = [timer for timer in _internals.timers_of(loop) if self._left(timer)]
+        timers = [timer for timer in _timers_of(loop) if self._left(timer)]
         if pending or open_here or timers:
             held = self._held_around([*pending, *(found.thing for found in open_here), *timers])
             pending = [task for task in pending if id(task) not in held]
@@ -207,7 +221,14 @@ class InnerScope(NestedScope):
             self._tasks_before.add(task)
         for scope in self.lineage():
             scope.inner = self
+        if self.clock is not None:
+            self.clock._begin_test()
         self.watch.arm()
+
+    @property
+    def clock(self) -> Any:
+        """The virtual clock of the loop, if it has one."""
+        return getattr(self._loop, "clock", None)
 
     @property
     def context(self) -> Context:
@@ -503,6 +524,11 @@ def _unexplained(scope: WideScope) -> ScopeCancelledError:
     error.__cause__ = scope.cancelled
     scope.cancelled = None
     return error
+
+
+def _timers_of(loop: Loop) -> list[asyncio.TimerHandle]:
+    clock = getattr(loop, "clock", None)
+    return _internals.timers_of(loop) if clock is None else clock._pending_timers()
 
 
 def _describe_timer(timer: asyncio.TimerHandle) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import datetime
 import gc
+import time
 import unittest
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -18,7 +21,9 @@ from asynctesting import (
     SettingError,
     SilentPassError,
     TimeLimitError,
+    async_fixture,
 )
+from asynctesting.clocks import FrozenTimeMixin, VirtualClockMixin, virtual_clock
 from tests.support import Outcome, OutcomeAssertions, run_all, run_case, run_python, settings
 
 Log = list[str]
@@ -976,6 +981,95 @@ class OneTaskTests(OutcomeAssertions):
         self.assertIs(tasks[0], tasks[1])
         tasks.clear()
         gc.collect()
+
+
+class ClockTests(OutcomeAssertions):
+    """The clock mixins on a loop that tests share."""
+
+    def test_tests_share_a_virtual_clock(self) -> None:
+        """It goes on from test to test, and each counts its own time; fixtures sleep on it, too."""
+        seen: list[Any] = []
+
+        class Case(VirtualClockMixin, FrozenTimeMixin, AsyncTestCase):
+            frozen_time = "2026-01-01 09:00"
+
+            @async_fixture(scope="class")
+            async def catalogue(cls) -> AsyncIterator[str]:
+                await asyncio.sleep(1000)
+                seen.append(time.monotonic() - asyncio.get_running_loop().time())
+                yield "catalogue"
+                await asyncio.sleep(1000)
+
+            async def test_1(self) -> None:
+                await asyncio.sleep(3600)
+                self.assertEqual(self.clock.elapsed, 3600.0)
+                self.assertEqual(datetime.datetime.now().hour, 10)
+                seen.append(time.monotonic())
+
+            async def test_2(self) -> None:
+                self.assertEqual(self.clock.elapsed, 0.0)
+                self.assertEqual(datetime.datetime.now().hour, 9)
+                await asyncio.sleep(10)
+                self.assertEqual(self.clock.elapsed, 10.0)
+                seen.append(time.monotonic())
+
+        before = time.monotonic()
+        outcome = run_all(Case)
+
+        self.assertEqual(outcome.raised, [], outcome.report)
+        self.assertLess(time.monotonic() - before, 600)
+        self.assertEqual(seen[0], 0)
+        self.assertEqual(seen[2] - seen[1], 10.0)
+
+    def test_a_runner_without_class_fixtures(self) -> None:
+        """The first test opens the class, and already has its clock."""
+
+        class Case(VirtualClockMixin, FrozenTimeMixin, AsyncTestCase):
+            frozen_time = "2026-01-01 09:00"
+            loop_scope = "class"
+
+            async def test_it(self) -> None:
+                await asyncio.sleep(3600)
+                self.assertEqual(self.clock.elapsed, 3600.0)
+                self.assertEqual(datetime.datetime.now().hour, 10)
+
+        before = time.monotonic()
+        test = Case("test_it")
+        outcome = run_case(test)
+        outcome.stopTestRun()
+
+        self.assertPassed(outcome)
+        self.assertEqual(test.clock.elapsed, 3600.0)
+        self.assertLess(time.monotonic() - before, 600)
+
+    def test_a_virtual_timer_that_is_left(self) -> None:
+        """It is found on the clock, cancelled and reported."""
+        fired: list[str] = []
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            loop_scope = "class"
+
+            async def test_1(self) -> None:
+                asyncio.get_running_loop().call_later(60, lambda: fired.append("late"))
+
+            async def test_2(self) -> None:
+                await asyncio.sleep(600)
+
+        outcome = run_all(Case)
+
+        (error,) = outcome.raised
+        self.assertIn("timer would still call", str(error))
+        self.assertEqual(fired, [])
+
+    def test_a_region_around_a_test(self) -> None:
+        """One test can't have another clock than the loop that it runs on."""
+        with self.assertRaisesRegex(SettingError, "test_it is decorated with a clock of its own"):
+
+            class Case(AsyncTestCase):
+                loop_scope = "class"
+
+                @virtual_clock()
+                async def test_it(self) -> None: ...
 
 
 class SettingTests(unittest.TestCase):
