@@ -55,9 +55,11 @@ def raise_at(error: BaseException, place: Place) -> NoReturn:
     shows plumbing, or nothing. The line here is that of the test.
     """
     tree = ast.parse("raise error")
+    # No columns, so that the traceback underlines nothing.
+    position = dict.fromkeys(("lineno", "end_lineno"), place.line)
+    position |= dict.fromkeys(("col_offset", "end_col_offset"), -1)
     for node in ast.walk(tree):
-        # No columns, so that the traceback underlines nothing.
-        vars(node).update(lineno=place.line, end_lineno=place.line, col_offset=-1, end_col_offset=-1)
+        vars(node).update(position)
     name = place.function.rpartition(".")[2]
     code = compile(tree, place.file, "exec")
     exec(code.replace(co_name=name, co_qualname=place.function), {"error": error})

@@ -413,9 +413,10 @@ class Scope:
         """
         loop, owner = self._loop, self._owner
         if isinstance(loop, LazyEventLoop) and isinstance(error, TimeLimitError):
+            known, loop.due_at = loop.due_at, self.watch.due
+            if known != loop.due_at:
+                return  # a debugger has moved the limit; the loop looks again
             loop.due_at = None
-            if _internals.active_debugger(self.watch.thread_id) is not None:
-                return  # the limit is off then
         if loop is not None and self._winding_down:
             self._given_up = True
             loop.stop()

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
-from . import _internals
+from . import _internals, _pauses
 from ._report import Place, indent, seconds, user_stack
 
 __unittest = True
@@ -259,6 +259,7 @@ class _Patrol:
         with self._bell:
             if self._thread is None:
                 _install_signal_handler()
+                _pauses.watch(_lengthen_watches)
                 self._thread = threading.Thread(
                     target=self._walk, name="asynctesting-watchdog", daemon=True
                 )
@@ -283,6 +284,14 @@ class _Patrol:
 
 
 _patrol = _Patrol()
+
+
+def _lengthen_watches(thread_id: int, pause: float) -> None:
+    """Take the time that somebody has spent in a debugger off the limits of that thread."""
+    for watch in list(_watches):
+        if watch.thread_id == thread_id:
+            watch.due += pause
+            watch._deadline += pause
 
 
 def _forget_thread_after_fork() -> None:
