@@ -126,7 +126,7 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
                 worker.join()
 
     def _drop_queued_jobs(self) -> None:
-        stops = []
+        stops: list[None] = []
         with contextlib.suppress(queue.Empty):
             while True:
                 job = self._queue.get_nowait()

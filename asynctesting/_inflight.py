@@ -32,19 +32,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._executor import _name as job_name
-from ._syscalls import Rest, rest_of_thread, tcp_bytes_sent, waits_for_its_input
+from ._syscalls import (
+    Rest,
+    boot_time,
+    children_since,
+    rest_of_thread,
+    tcp_bytes_sent,
+    waits_for_its_input,
+)
 from .errors import GraceWarning
 
 if TYPE_CHECKING:
     from ._clock import VirtualClock
+    from ._loop import LazyEventLoop
 
 __unittest = True
 
-#: Threads of ours begin with this; they never wake a loop by their own will.
-OUR_THREADS = "asynctesting-"
-
-# Threads that were there before us: of a runner, of a plugin.
-_ELDERS = weakref.WeakSet(threading.enumerate())
+# Names of threads that are accounted for elsewhere: ours, which never wake a loop by their own
+# will, and those in which asyncio of Python 3.11 waits for subprocesses.
+_ACCOUNTED_FOR = ("asynctesting-", "asyncio-waitpid-", "waitpid-")
 
 # How many threads there are beside the main one; enumerating them takes a lock and a list.
 thread_count = getattr(_thread, "_count", lambda: 1)
@@ -114,7 +120,7 @@ class Processes:
 class _Watched:
     """A file that the loop watches."""
 
-    __slots__ = ("file", "is_external", "kind", "pair", "seen", "sent", "since", "writing")
+    __slots__ = ("file", "is_external", "kind", "name", "pair", "seen", "sent", "since", "writing")
 
     def __init__(self, key: selectors.SelectorKey, now: float) -> None:
         self.file = key.fd
@@ -124,6 +130,7 @@ class _Watched:
         self.sent = 0
         self.kind = "file"
         self.pair: tuple[Any, Any] | None = None
+        self.name: tuple[str, int] | None = None
         self.is_external = False
         sock = _socket_of(key.fd)
         if sock is None:
@@ -149,6 +156,8 @@ class _Watched:
         except OSError:
             # Not connected, or not yet: then somebody waits until it can be written to.
             self.is_external = self.writing
+            if inet and not stream:
+                self.name = sock.getsockname()[:2]
             return
         self.is_external = True
         if inet:
@@ -166,6 +175,8 @@ class Sockets:
         # The pairs of addresses of every connection with an end in this loop. Kept for as long as
         # the loop lives: a transport that pauses reading is not watched for a while.
         self._pairs: dict[tuple[Any, Any], _Watched] = {}
+        # The addresses at which sockets of this loop take datagrams from anybody.
+        self._names: set[tuple[str, int]] = set()
         #: How many of the watched files may have somebody outside at their other end.
         self.external = 0
 
@@ -177,6 +188,8 @@ class Sockets:
         """Take note of a file that the loop begins to watch."""
         watched = _Watched(key, time_now())
         self._watched[key.fd] = watched
+        if watched.name is not None:
+            self._names.add(watched.name)
         if watched.pair is not None:
             self._pairs[watched.pair] = watched
             other = self._pairs.get(watched.pair[::-1])
@@ -231,6 +244,10 @@ class Sockets:
         for fd, watched in list(self._watched.items()):
             if not watched.is_external:
                 continue
+            if watched.kind == "udp" and self._reaches_us(watched):
+                watched.is_external = False
+                self.external -= 1
+                continue
             if self._clock._is_background(_File(fd)):
                 continue
             name = f"a {watched.kind} connection to {_address(watched)}"
@@ -243,6 +260,12 @@ class Sockets:
             else:
                 # The rest of an answer, or a greeting, may be on its way.
                 yield Hold(key, name, grace, is_guess=True, rings=True)
+
+    def _reaches_us(self, watched: _Watched) -> bool:
+        if watched.pair is None:
+            return False
+        peer = watched.pair[1]
+        return any(name in self._names for name in (peer, ("0.0.0.0", peer[1]), ("::", peer[1])))
 
     def _owes_answer(self, watched: _Watched) -> bool:
         if watched.kind == "udp":
@@ -289,7 +312,7 @@ class Threads:
                 t
                 for t in known
                 if t not in self._elders
-                and not t.name.startswith(OUR_THREADS)
+                and not t.name.startswith(_ACCOUNTED_FOR)
                 and not isinstance(t, threading._DummyThread)
             ]
         if self._foreign and self._clock is not None and self._clock._background:
@@ -325,7 +348,7 @@ class Threads:
 class Outside:
     """All that goes on outside a loop with a virtual clock, and for how long it was waited for."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: VirtualClock) -> None:
+    def __init__(self, loop: LazyEventLoop, clock: VirtualClock) -> None:
         self._loop = loop
         self._clock = clock
         #: How many jobs, processes and the like there are, sockets and threads left out.
@@ -335,6 +358,7 @@ class Outside:
         self.sockets = Sockets(clock)
         self.threads = Threads(clock, self.sockets, weakref.WeakSet(threading.enumerate()))
         self._counted: list[str] = []
+        self._born = boot_time()
         # Since when each thing has held the clock, and what has lost its right to.
         self._since: dict[object, float] = {}
         self._spent: set[object] = set()
@@ -372,9 +396,19 @@ class Outside:
             pid = transport.get_pid()
             if not clock._is_background(transport) and not waits_for_its_input(pid):
                 found.append(Hold(("pid", pid), f"subprocess {pid}"))
-        if self._alarm_is_set():
-            found.append(Hold("alarm", "a signal that setitimer() has ordered"))
+        if getattr(self._loop, "_signal_handlers", None):
+            found += self._signals()
         return found
+
+    def _signals(self) -> Iterator[Hold]:
+        """Yield what may send a signal to a handler of the loop."""
+        if signal.getitimer(signal.ITIMER_REAL)[0] > 0:
+            yield Hold("alarm", "a signal that setitimer() has ordered")
+        known = {transport.get_pid() for transport in self.processes.running}
+        for pid in children_since(self._born):
+            if pid not in known and not self._clock._is_background(_Process(pid)):
+                what = f"child process {pid}, which may send a signal"
+                yield Hold(("child", pid), what, self._clock.patience)
 
     def _jobs(self, threads: list[Hold]) -> Iterator[Hold]:
         """Yield the jobs, unless every thread there is waits for another one."""
@@ -389,11 +423,6 @@ class Outside:
                 yield Hold(("stuck", id(future)), name, clock.grace, is_guess=True)
             else:
                 yield Hold(("job", id(future)), f"executor job {name}")
-
-    def _alarm_is_set(self) -> bool:
-        if not getattr(self._loop, "_signal_handlers", None):
-            return False
-        return signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
     def wait(self) -> float | None:
         """Return how long to wait in real seconds before asking again, or ``None`` for not at all.
@@ -416,7 +445,7 @@ class Outside:
             if left <= 0:
                 self._spent.add(hold.key)
                 if not hold.is_guess and hold.limit is not None:
-                    _warn(hold.what, hold.limit)
+                    self._warn(hold.what, hold.limit)
                 continue
             look = look or not hold.rings
             nearest = left if nearest is None else min(nearest, left)
@@ -427,6 +456,19 @@ class Outside:
             self._look = min(self._look * 1.5, _LAST_LOOK)
             return min(nearest, self._look)
         return nearest
+
+    def _warn(self, what: str, seconds: float) -> None:
+        try:
+            warnings.warn(
+                f"The virtual clock stood still for {seconds:g} real seconds because of {what}, "
+                "and goes on now. A timeout that fires may be a false one. What is meant to go on "
+                "beside the test, give to clock.background(...); for what needs longer, raise "
+                "clock.patience, or use clock.hold()",
+                GraceWarning,
+                stacklevel=2,
+            )
+        except GraceWarning as error:  # warnings are errors here
+            self._loop.fail_stuck(error)
 
     def can_wake(self) -> list[str]:
         """Name everything outside that could still wake the loop."""
@@ -453,6 +495,13 @@ class _Real:
     monotonic = staticmethod(time.monotonic)
 
 
+class _Process:
+    """A process, for the same."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+
 class _File:
     """A file descriptor, for a look into the clock's list of background things."""
 
@@ -461,17 +510,6 @@ class _File:
 
     def fileno(self) -> int:
         return self._fd
-
-
-def _warn(what: str, seconds: float) -> None:
-    warnings.warn(
-        f"The virtual clock stood still for {seconds:g} real seconds because of {what}, and goes "
-        "on now. A timeout that fires may be a false one. What is meant to go on beside the test, "
-        "give to clock.background(...); for what needs longer, raise clock.patience, or use "
-        "clock.hold()",
-        GraceWarning,
-        stacklevel=2,
-    )
 
 
 def _is_pool_thread(thread: threading.Thread) -> bool:

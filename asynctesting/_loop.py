@@ -21,18 +21,28 @@ import collections
 import functools
 import os
 import selectors
+import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from . import _pauses
 from ._executor import DaemonExecutor
 from .errors import NotCheckedWarning
 
 __unittest = True
 
 _NOTHING: Mapping[Any, Any] = {}
+
+#: Threads that were there before us, those of a runner or a plugin: they never call a test's loop.
+#: Noted when this module is read, since any thread that comes later may be a test's own.
+ELDERS = weakref.WeakSet(threading.enumerate())
+
+# How many seconds beyond a test's limit its next timer must lie before that is said at once. A
+# test that polls in short steps meets its limit like any other.
+_CLEARLY_LATER = 0.25
 
 
 class _NoSelectorYet(selectors.BaseSelector):
@@ -143,6 +153,8 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
 
     def _be_born(self) -> None:
         plan = _birth_plan()
+        # A debug mode or a task factory can be set without a look at anything that is there.
+        early = self.__dict__.copy()
         if plan.constants is None:
             self.__init__()  # type: ignore[misc]
         else:
@@ -151,6 +163,7 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
                 self.__dict__[name] = make_container()
             self._selector = _NoSelectorYet(self)
         self._on_birth(self)
+        self.__dict__.update(early)
 
     @property
     def has_asyncgens(self) -> bool:
@@ -228,10 +241,20 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         from . import _stuck  # what rarely happens is loaded when it does
 
         if timeout is not None and (
-            self.due_at is None or self._real_time() + timeout <= self.due_at
+            self.due_at is None or self._real_time() + timeout <= self.due_at + _CLEARLY_LATER
         ):
             return timeout
         error = _stuck.find_hopeless_wait(self, timeout)
+        # A thread may have called us and gone to rest just before we looked at it, or have been
+        # let go and not have got its turn yet: then it rests no longer when we look again.
+        looks = _stuck.LOOKS if _stuck.has_foreign_threads() else 0
+        while error is not None and not self._ready and looks > 0:
+            looks -= 1
+            if self.open_selector().select(_stuck.LOOK_AGAIN):
+                return 0
+            error = _stuck.find_hopeless_wait(self, timeout)
+        if self._ready:
+            return 0
         if error is not None:
             self.fail_stuck(error)
             return 0
@@ -282,18 +305,18 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
     # Time ---------------------------------------------------------------------------------------
 
     def time(self) -> float:
-        """Return ``time.monotonic()``, as the stock loop does, or survive a broken patch of it.
+        """Return ``time.monotonic()``, as the stock loop does, less the time spent in pdb.
 
         A test that replaces ``time.monotonic`` by a short list of readings has them eaten by the
         loop; stock, the ``StopIteration`` then leaves the loop and ends the whole run. Here it is
         kept for the report, and the loop goes on with real time.
         """
         try:
-            return time.monotonic()
+            return time.monotonic() - _pauses.total
         except Exception as error:
             if self.clock_error is None:
                 self.clock_error = error
-            return self._real_time()
+            return self._real_time() - _pauses.total
 
     # Executor -----------------------------------------------------------------------------------
 
@@ -358,6 +381,7 @@ def lazy_loop_works() -> bool:
     """Tell whether :class:`LazyEventLoop` works here, trying it at the first call."""
     global _lazy_works
     if _lazy_works is None:
+        _pauses.install()
         _lazy_works = os.name == "posix" and _try_lazy_loop()
     return _lazy_works
 

@@ -12,7 +12,6 @@ Invariant: without a debugger the sum is zero and costs a subtraction.
 from __future__ import annotations
 
 import functools
-import importlib.abc
 import importlib.machinery
 import sys
 import threading
@@ -79,7 +78,7 @@ def _count(pause_ns: int) -> None:
         listener(threading.get_ident(), pause_ns / 1_000_000_000)
 
 
-class _WhenImported(importlib.abc.MetaPathFinder):
+class _WhenImported:  # its abstract base lies in a module that takes milliseconds to import
     """Wraps pdb when somebody imports it, and is gone after that."""
 
     def find_spec(

@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ._inflight import _ELDERS, Outside, Threads
+from ._inflight import Outside, Threads
 from ._internals import tasks_of
+from ._loop import ELDERS
 from ._report import indent
 from ._waits import WaitGraph
 from .errors import ClockStoppedError, DeadlockError, LivelockError, TimeLimitError
@@ -24,6 +25,8 @@ __unittest = True
 
 #: After how many real seconds to look again at threads that end without a sound.
 LOOK_AGAIN = 0.05
+#: How often such threads are looked at again before they count as resting.
+LOOKS = 10
 
 
 def can_wake(loop: LazyEventLoop) -> bool:
@@ -31,13 +34,13 @@ def can_wake(loop: LazyEventLoop) -> bool:
     return bool(
         loop.watched_files
         or getattr(loop, "_signal_handlers", None)
-        or Threads(None, None, _ELDERS).can_go_on()
+        or Threads(None, None, ELDERS).can_go_on()
     )
 
 
 def has_foreign_threads() -> bool:
     """Tell whether there are threads that may begin or end without a sound."""
-    return bool(Threads(None, None, _ELDERS).foreign())
+    return bool(Threads(None, None, ELDERS).foreign())
 
 
 def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception | None:
@@ -56,7 +59,7 @@ def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception 
         return None
     verdict = (
         f"this test can't finish in time: nothing can happen before the next timer, in "
-        f"{timeout:.3g} s, and its limit runs out before that."
+        f"{_ahead_in(timeout)}, and its limit runs out before that."
     )
     advice = (
         "Give it longer with @timeout(seconds), or let it sleep on a virtual clock, which takes "
@@ -142,6 +145,10 @@ def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
     name = task.get_name()
     digits = name.removeprefix("Task-")
     return (int(digits), "") if digits.isdigit() else (0, name)
+
+
+def _ahead_in(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
 
 
 def _ahead(clock: VirtualClock, deadline_ns: int) -> str:

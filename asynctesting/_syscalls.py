@@ -9,10 +9,12 @@ on patience.
 from __future__ import annotations
 
 import enum
+import glob
 import os
 import platform
 import socket
 import sys
+import time
 
 __unittest = True
 
@@ -72,6 +74,29 @@ def waits_for_its_input(pid: int) -> bool:
     return (Rest.READING, 0) in calls and all(
         call == (Rest.READING, 0) or call[0] is Rest.PARKED for call in calls
     )
+
+
+def children_since(boot_time: float) -> list[int]:
+    """Return the living child processes that were started after a point in time.
+
+    Args:
+        boot_time: Seconds on the clock of :func:`boot_time`.
+    """
+    found: list[int] = []
+    for listing in glob.glob("/proc/self/task/*/children") if _KNOWN else ():
+        for word in (_read(listing) or "").split():
+            # After the command, which may contain blanks: the state first, the start as the 20th.
+            fields = (_read(f"/proc/{word}/stat") or "").rpartition(")")[2].split()
+            if len(fields) > 19 and fields[0] != "Z":
+                started = (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK")
+                if started >= boot_time:
+                    found.append(int(word))
+    return found
+
+
+def boot_time() -> float:
+    """Return the seconds since the machine was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if _KNOWN else 0.0
 
 
 def parse_call(line: str | None) -> tuple[Rest, int]:

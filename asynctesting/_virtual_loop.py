@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any, TypeVarTuple, cast
 
-from . import _inflight, _stuck
+from . import _inflight, _pauses, _stuck
 from ._clock import Idle, Mode, VirtualClock
 from ._loop import LazyEventLoop
 from ._seconds import COARSE_NS, HORIZON_NS, NS
@@ -215,6 +215,7 @@ class VirtualEventLoop(LazyEventLoop):
     _selector: _IdleSelector
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
+        _pauses.install()
         self.clock = clock = VirtualClock() if clock is None else clock
         self._outside = _inflight.Outside(self, clock)
         self._sockets = self._outside.sockets
@@ -223,7 +224,11 @@ class VirtualEventLoop(LazyEventLoop):
         self._turned_at_ns = -1
         self._max_turns = clock.max_turns
         asyncio.SelectorEventLoop.__init__(self, _IdleSelector(self))
-        clock._bind(self)
+        try:
+            clock._bind(self)
+        except RuntimeError:
+            self.close()
+            raise
         # Slow callbacks are measured with time(), which would never see a slow one here and
         # would take a stall() for one.
         self.slow_callback_duration = math.inf

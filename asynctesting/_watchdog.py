@@ -119,6 +119,8 @@ class Watch:
     def arm(self) -> None:
         """Begin to count, if there is a limit."""
         if self.limit is not None:
+            if not _signal_tried:
+                _install_signal_handler()
             _watches[self] = None
             if self.due < _patrol.next_look:
                 _patrol.look_earlier()
@@ -258,7 +260,6 @@ class _Patrol:
         """Wake the thread, so that it sees a limit that is due before its next look."""
         with self._bell:
             if self._thread is None:
-                _install_signal_handler()
                 _pauses.watch(_lengthen_watches)
                 self._thread = threading.Thread(
                     target=self._walk, name="asynctesting-watchdog", daemon=True
@@ -315,15 +316,17 @@ def _uses_signal(thread_id: int) -> bool:
     )
 
 
+_signal_tried = False
+
+
 def _install_signal_handler() -> None:
-    # Only the main thread may, and only where nobody else uses the signal; then the interruption
-    # falls back to raise_in_thread().
-    if (
-        _SIGNAL is not None
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(_SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN)
-    ):
-        signal.signal(_SIGNAL, _on_signal)
+    global _signal_tried
+    # Only the main thread may; where the first test runs in another, its own first one tries.
+    if threading.current_thread() is threading.main_thread():
+        _signal_tried = True
+        # Where somebody else uses the signal, the interruption falls back to raise_in_thread().
+        if _SIGNAL is not None and signal.getsignal(_SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN):
+            signal.signal(_SIGNAL, _on_signal)
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> None:

@@ -1,0 +1,1 @@
+"""The shop's older suite: plain ``unittest.TestCase`` classes, on the bridge."""

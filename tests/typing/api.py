@@ -1,0 +1,138 @@
+"""User code that must type-check under ``mypy --strict``, and never runs.
+
+A comment that silences an error is a promise as well: strict mypy complains of one that silences
+nothing, so each of them stands where a mistake must be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import unittest
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+import asynctesting
+from asynctesting import (
+    AsyncTestCase,
+    AsyncTestingError,
+    LeakError,
+    LeakWarning,
+    NotCheckedWarning,
+    SettingError,
+    SilentPassError,
+    TimeLimitError,
+    timeout,
+)
+
+
+@contextlib.asynccontextmanager
+async def database() -> AsyncIterator[dict[str, int]]:
+    yield {}
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[str]:
+    yield "folder"
+
+
+def make_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+async def close(name: str, *, hard: bool = False) -> None: ...
+
+
+class StoreTests(AsyncTestCase):
+    """Everything that a drop-in must let one write."""
+
+    timeout = 5
+    leaks = "warn"
+    loop_debug = True
+    loop_factory = asyncio.SelectorEventLoop
+
+    rows: dict[str, int]
+
+    def setUp(self) -> None:
+        self.path = self.enterContext(folder())
+        assert_type(self.path, str)
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        self.rows = await self.enterAsyncContext(database())
+        assert_type(await self.enterAsyncContext(database()), dict[str, int])
+        self.addAsyncCleanup(close, "store", hard=True)
+        self.addAsyncCleanup(close, 1)  # type: ignore[arg-type]
+        self.addCleanup(print, "done")
+
+    async def test_rows(self) -> None:
+        self.assertEqual(self.rows, {})
+        with self.subTest(row=1):
+            await asyncio.sleep(0)
+        self.loop.call_soon(print, "hello")
+
+    def test_sync(self) -> None:
+        self.assertEqual(self.id(), "test_sync")
+
+    async def asyncTearDown(self) -> None:
+        await super().asyncTearDown()
+
+
+class FactoryTests(AsyncTestCase):
+    timeout = None
+    loop_factory = staticmethod(make_loop)
+
+    # The bare name would be the class attribute above.
+    @asynctesting.timeout(0.5)
+    async def test_quick(self) -> int | None:
+        return None
+
+    @asynctesting.timeout(None)
+    def test_slow(self) -> None: ...
+
+
+@timeout(30)
+class SlowTests(StoreTests):
+    async def test_more(self) -> None:
+        await self.test_rows()
+
+
+class WrongTests(AsyncTestCase):
+    timeout = "5"  # type: ignore[assignment]
+    leaks = 3  # type: ignore[assignment]
+
+
+async def bare(self: Any) -> None: ...
+
+
+# The decorator gives back what it was given.
+assert_type(timeout(1)(SlowTests), type[SlowTests])
+assert_type(timeout(1)(make_loop)(), asyncio.AbstractEventLoop)
+timeout("5")  # type: ignore[arg-type]
+timeout()  # type: ignore[call-arg]
+
+
+def run(result: unittest.TestResult) -> None:
+    case: unittest.IsolatedAsyncioTestCase = StoreTests("test_rows")
+    assert_type(case.run(result), unittest.TestResult | None)
+    case.debug()
+
+
+def judge(error: AsyncTestingError) -> str:
+    if isinstance(error, TimeLimitError):
+        assert_type(error.limit, float | None)
+        assert_type(error.phase, str)
+        assert_type(error.waiting, tuple[str, ...])
+    if isinstance(error, LeakError):
+        assert_type(error.findings, tuple[str, ...])
+    if isinstance(error, SilentPassError | SettingError | LeakWarning | NotCheckedWarning):
+        return str(error)
+    return asynctesting.__version__
+
+
+def raise_them() -> None:
+    raise TimeLimitError("too long", limit=5, phase="test", waiting=["one"])
+
+
+def raise_wrongly() -> None:
+    raise TimeLimitError("too long", 5)  # type: ignore[call-arg]
