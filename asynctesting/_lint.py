@@ -49,7 +49,9 @@ def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTesti
     """
     found: dict[str, AsyncTestingError] = {}
     for name, attribute in _attributes(cls):
-        problem = _problem_with(cls, name, attribute)
+        if name in _ASYNC_CLASS_HOOKS and not own_settings:
+            continue  # no hook of ours there, whatever it is
+        problem = _problem_with(cls, name, attribute, own_settings)
         if problem is not None:
             found[name] = SilentPassError(f"{cls.__qualname__}.{name}: {problem}")
         elif getattr(_function_in(attribute), ASYNC_TEST_MARK, False) and hasattr(
@@ -82,12 +84,14 @@ def _attributes(cls: type) -> Iterator[tuple[str, Any]]:
                     yield name, attribute
 
 
-def _problem_with(cls: type, name: str, attribute: Any) -> str | None:
+def _problem_with(cls: type, name: str, attribute: Any, class_hooks: bool) -> str | None:
     function = _function_in(attribute)
     yields = is_generator(function)
     is_coroutine = inspect.iscoroutinefunction(function)
     if name in _SYNC_HOOKS:
-        return _problem_with_sync_hook(name) if is_coroutine or yields else None
+        if not (is_coroutine or yields):
+            return None
+        return _problem_with_sync_hook(name, class_hooks)
     if name in _ASYNC_HOOKS:
         return _problem_with_async_hook(name, attribute, yields)
     if name.startswith(_PREFIX):
@@ -117,9 +121,11 @@ def _problem_with_async_hook(name: str, attribute: Any, yields: bool) -> str | N
     return None
 
 
-def _problem_with_sync_hook(name: str) -> str:
+def _problem_with_sync_hook(name: str, class_hooks: bool) -> str:
     right = _SYNC_HOOKS[name]
-    owner = "cls" if right is not None and right.endswith("Class") else "self"
+    owner = "self"
+    if right in _ASYNC_CLASS_HOOKS:
+        right, owner = (right, "cls") if class_hooks else (None, "")
     advice = (
         f"Write 'async def {right}({owner})', which is awaited"
         if right
