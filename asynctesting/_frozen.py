@@ -115,6 +115,28 @@ def parse(when: When) -> dt.datetime:
     return found
 
 
+def check_offset(tz_offset: float | dt.timedelta) -> None:
+    """Refuse a local time zone that nobody lives in.
+
+    Raises:
+        ValueError: If it is a day or more away from UTC.
+        TypeError: If it is neither a number of hours nor a ``timedelta``.
+    """
+    if isinstance(tz_offset, dt.timedelta):
+        hours = tz_offset / dt.timedelta(hours=1)
+    elif isinstance(tz_offset, (int, float)) and not isinstance(tz_offset, bool):
+        hours = tz_offset
+    else:
+        raise TypeError(
+            f"a time zone must be hours east of UTC, such as 5.5, or a timedelta; got {tz_offset!r}"
+        )
+    if not -24 < hours < 24:
+        raise ValueError(
+            f"a time zone must be less than a day away from UTC, got {tz_offset!r}: it is given in "
+            "hours, such as 5.5, or as a timedelta"
+        )
+
+
 class Freeze:
     """One freeze of the whole process, with our corrections, and its wall clock.
 

@@ -12,7 +12,6 @@ import asyncio
 import gc
 import sys
 import threading
-import unittest.suite
 import warnings
 from asyncio import events
 from collections.abc import Callable, Coroutine
@@ -247,8 +246,12 @@ def warning_recorder() -> object:
 
 
 def error_holder(description: str) -> Any:
-    """Return what stands for a test in a result where a class or module fixture has failed."""
-    return unittest.suite._ErrorHolder(description)  # type: ignore[attr-defined]
+    """Return what stands for a test in a result where a class or module fixture has failed.
+
+    Results and runners know unittest's own by its type. There is a result, so unittest is loaded;
+    nothing here imports it.
+    """
+    return sys.modules["unittest.suite"]._ErrorHolder(description)
 
 
 # Threads ---------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import functools
 import inspect
 import itertools
 import math
+import unittest
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -27,6 +28,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import _patched_time
+from ._case import AsyncTestCase
 from ._clock import Mode, VirtualClock
 from ._patched_time import TimePatch
 from ._seconds import NS, Seconds, duration_ns
@@ -35,7 +37,6 @@ from .errors import ClockScriptError, SettingError
 
 if TYPE_CHECKING:
     import datetime as dt
-    import unittest
 
     from . import _frozen
 
@@ -204,11 +205,7 @@ class _Region(AbstractContextManager[Any]):
         self._open.pop()()
 
     def __call__(self, function: _F) -> _F:
-        if isinstance(function, type):
-            raise TypeError(
-                f"a clock region decorates a test, not a class; give {function.__qualname__} the "
-                "mixin instead"
-            )
+        _refuse_class(function)
         wrapper: Any
         if inspect.iscoroutinefunction(function):
 
@@ -225,6 +222,14 @@ class _Region(AbstractContextManager[Any]):
 
         decorated: _F = wrapper
         return decorated
+
+
+def _refuse_class(function: Any) -> None:
+    if isinstance(function, type):
+        raise TypeError(
+            f"a clock region decorates a test, not a class; give {function.__qualname__} the "
+            "mixin instead"
+        )
 
 
 class _MonotonicRegion(_Region):
@@ -275,6 +280,7 @@ class _FrozenRegion(_Region):
     def __init__(self, when: Any, tz_offset: Any, tick: bool) -> None:
         super().__init__()
         self._when = _frozen_module().parse(when)
+        _frozen_module().check_offset(tz_offset)
         self._tz_offset = tz_offset
         self._tick = tick
 
@@ -306,8 +312,8 @@ def frozen_time(
         tick: Whether the wall clock goes on with real time, where no other clock moves it.
 
     Raises:
-        ValueError: If *when* is a text that is no date.
-        TypeError: If *when* is no date at all.
+        ValueError: If *when* is a text that is no date, or *tz_offset* is a day or more.
+        TypeError: If *when* is no date at all, or *tz_offset* no number.
 
     Example:
         >>> import datetime
@@ -376,8 +382,30 @@ class _VirtualRegion(_Region):
 
     def __call__(self, function: _F) -> _F:
         # Only the case can choose the loop, before the test begins; it looks for the mark.
-        setattr(function, REGION, self)
-        return function
+        _refuse_class(function)
+        decorated: _F = _on_virtual_loop(function) if _is_async(function) else function
+        setattr(decorated, REGION, self)
+        return decorated
+
+
+_is_async = inspect.iscoroutinefunction
+
+
+def _on_virtual_loop(function: Any) -> Any:
+    """Have *function* refuse to run where nobody has looked for the mark."""
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualEventLoop):
+            raise RuntimeError(
+                f"{function.__qualname__}() is decorated with @virtual_clock(), but {loop!r} runs "
+                "it, which is real: only an AsyncTestCase gives a test such a loop. Elsewhere, "
+                "write 'with virtual_clock() as clock' around a VirtualEventLoop(clock)"
+            )
+        return await function(*args, **kwargs)
+
+    return wrapper
 
 
 def virtual_clock(
@@ -415,6 +443,21 @@ def virtual_clock(
 # Mixins ------------------------------------------------------------------------------------------
 
 
+def _check_order(cls: type, mixin: type) -> None:
+    """Refuse a mixin behind the test case, whose run() never gets to it.
+
+    Raises:
+        SettingError: If that is how *cls* is written.
+    """
+    order = cls.__mro__
+    if unittest.TestCase in order[: order.index(mixin)]:
+        name = next(k.__name__ for k in order if k is not cls and issubclass(k, mixin))
+        raise SettingError(
+            f"{cls.__qualname__} has {name} behind its test case, where unittest never calls it. "
+            f"Write it first: class {cls.__name__}({name}, ...)"
+        )
+
+
 class _ClockMixin:
     """A test class whose tests each get a clock: the part that both kinds share.
 
@@ -435,6 +478,7 @@ class _ClockMixin:
         super().__init_subclass__(**kwargs)
         if _ClockMixin in cls.__bases__:
             return  # one of the mixins below
+        _check_order(cls, _ClockMixin)
         if sum("_asynctesting_region" in vars(base) for base in cls.__mro__) > 2:
             raise SettingError(
                 f"{cls.__qualname__} has VirtualClockMixin and MonotonicClockMixin, and "
@@ -497,8 +541,8 @@ class VirtualClockMixin(_ClockMixin):
         patch_perf_counter: Whether ``time.perf_counter()`` reads the clock, too.
 
     Raises:
-        SettingError: When a class is made with values that can't be meant, or with a
-            ``loop_factory`` of its own.
+        SettingError: When a class is made with values that can't be meant, with a
+            ``loop_factory`` of its own, or without an ``AsyncTestCase`` to the right of the mixin.
 
     Example:
         >>> from asynctesting import AsyncTestCase
@@ -522,6 +566,12 @@ class VirtualClockMixin(_ClockMixin):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if issubclass(cls, unittest.TestCase) and not issubclass(cls, AsyncTestCase):
+            raise SettingError(
+                f"{cls.__qualname__} has VirtualClockMixin and is no AsyncTestCase, so there is no "
+                "event loop that it could move. Take AsyncTestCase, or move time.monotonic() alone "
+                "with MonotonicClockMixin"
+            )
         if getattr(cls, "loop_factory", None) is not None:
             raise SettingError(
                 f"{cls.__qualname__}.loop_factory is {cls.loop_factory!r}, but VirtualClockMixin "
@@ -611,7 +661,8 @@ class FrozenTimeMixin:
         frozen_tick: Whether the wall clock goes on with real time, where no other clock moves it.
 
     Raises:
-        SettingError: When a class is made with a ``frozen_time`` that is no date.
+        SettingError: When a class is made with a ``frozen_time`` that is no date, or with the
+            mixin to the right of the test case.
 
     Example:
         >>> import datetime, unittest
@@ -629,15 +680,20 @@ class FrozenTimeMixin:
 
     # The freeze of the class that is open, and of one test where the class has none.
     _asynctesting_wall: ClassVar[Any] = None
+    _asynctesting_start: ClassVar[Any] = None
     _asynctesting_clock: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        _check_order(cls, FrozenTimeMixin)
         if cls.frozen_time is not None:
             try:
                 _frozen_module().parse(cls.frozen_time)
+                _frozen_module().check_offset(cls.frozen_tz_offset)
             except (ValueError, TypeError) as error:
-                raise SettingError(f"{cls.__qualname__}.frozen_time: {error}") from None
+                raise SettingError(
+                    f"{cls.__qualname__}.frozen_time or frozen_tz_offset: {error}"
+                ) from None
 
     @property
     def wall_clock(self) -> _frozen.WallClock:
@@ -668,11 +724,13 @@ class FrozenTimeMixin:
             )
         module = _frozen_module()
         freeze = module.Freeze(cls.frozen_tz_offset)
+        # Reading a text costs as much as a test, so it is read once, too.
+        owner._asynctesting_start = module.parse(cls.frozen_time)
         owner._asynctesting_wall = freeze.start()
-        owner._asynctesting_wall.begin(module.parse(cls.frozen_time), None)
+        owner._asynctesting_wall.begin(owner._asynctesting_start, None)
 
         def end() -> None:
-            del owner._asynctesting_wall
+            del owner._asynctesting_wall, owner._asynctesting_start
             freeze.stop()
 
         return end
@@ -707,7 +765,7 @@ class FrozenTimeMixin:
         follow_ns = clock.time_ns if clock is not None else None
         if follow_ns is None and self.frozen_tick:
             follow_ns = _patched_time.real_ns
-        self.wall_clock.begin(_frozen_module().parse(self.frozen_time), follow_ns)
+        self.wall_clock.begin(self._asynctesting_start, follow_ns)
         super()._callSetUp()  # type: ignore[misc]
 
 

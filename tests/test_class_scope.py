@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import datetime
 import gc
+import importlib.util
 import time
 import unittest
 from collections.abc import AsyncIterator
@@ -684,6 +685,60 @@ class IsolationTests(OutcomeAssertions):
 
         self.assertEqual(outcome.raised, [], outcome.report)
         self.assertEqual(len(set(used)), 1)
+
+    def test_a_client_and_a_server_of_aiohttp(self) -> None:
+        """A session that a class shares keeps its connections from test to test."""
+        from aiohttp import ClientSession, web
+        from aiohttp.test_utils import TestServer
+
+        peers: list[Any] = []
+
+        async def answer(request: web.Request) -> web.Response:
+            peers.append(request.transport.get_extra_info("peername"))
+            return web.Response(text="tea")
+
+        class Case(AsyncTestCase):
+            @async_fixture(scope="class")
+            async def server(cls) -> AsyncIterator[TestServer]:
+                app = web.Application()
+                app.router.add_get("/", answer)
+                async with TestServer(app) as server:
+                    yield server
+
+            @async_fixture(scope="class")
+            async def client(cls, server: TestServer) -> AsyncIterator[ClientSession]:
+                async with ClientSession(server.make_url("/")) as client:
+                    yield client
+
+            async def test_1(self) -> None:
+                async with self.client.get("/") as response:
+                    self.assertEqual(await response.text(), "tea")
+
+            test_2 = test_3 = test_1
+
+        outcome = run_all(Case)
+
+        self.assertEqual(outcome.raised, [], outcome.report)
+        self.assertEqual((len(peers), len(set(peers))), (3, 1))
+
+    @unittest.skipUnless(importlib.util.find_spec("uvloop"), "needs uvloop")
+    def test_a_loop_of_another_make(self) -> None:
+        """On uvloop, tasks are found and ended; timers and transports are its own business."""
+        import uvloop
+
+        class Case(AsyncTestCase):
+            loop_scope = "class"
+            loop_factory = uvloop.new_event_loop
+
+            async def test_1(self) -> None:
+                self.assertIsInstance(asyncio.get_running_loop(), uvloop.Loop)
+                self.task = asyncio.create_task(asyncio.sleep(60), name="forgotten")
+                await asyncio.sleep(0)
+
+            async def test_2(self) -> None:
+                self.assertNotIn("forgotten", {t.get_name() for t in asyncio.all_tasks()})
+
+        self.assertEqual(list(self.blamed(Case)), ["test_1"])
 
     def test_a_task_that_waits_for_something_of_the_class_is_still_the_tests(self) -> None:
         """To wait in a queue of the class does not make a task part of the class."""

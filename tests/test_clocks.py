@@ -7,10 +7,12 @@ import copy
 import datetime as dt
 import functools
 import pickle
+import re
 import subprocess
 import sys
 import time
 import unittest
+import warnings
 from time import monotonic
 from typing import Any
 from unittest import mock
@@ -232,6 +234,31 @@ class VirtualClockMixinTests(OutcomeAssertions):
             class Case(VirtualClockMixin, MonotonicClockMixin, AsyncTestCase):
                 pass
 
+    def test_a_case_without_a_loop_of_ours_is_an_error(self) -> None:
+        """A plain TestCase has no loop to move, and the stock async one would go on for real."""
+        for base in (unittest.TestCase, unittest.IsolatedAsyncioTestCase):
+            with self.subTest(base=base), self.assertRaisesRegex(SettingError, "Monotonic"):
+                type("Case", (VirtualClockMixin, base), {})
+
+    def test_a_mixin_behind_the_case_is_an_error(self) -> None:
+        """unittest would never call it, and the test would run on real time."""
+        for mixin in (VirtualClockMixin, MonotonicClockMixin, FrozenTimeMixin):
+            with self.subTest(mixin=mixin):
+                text = rf"class Case\({mixin.__name__}, \.\.\.\)"
+                with self.assertRaisesRegex(SettingError, text):
+                    type("Case", (AsyncTestCase, mixin), {})
+
+    def test_a_second_loop_is_refused_and_closed(self) -> None:
+        """Two loops can't agree on one time; the one that was refused leaves nothing open."""
+        clock = VirtualClock()
+        loop = VirtualEventLoop(clock)
+        self.addCleanup(loop.close)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with self.assertRaisesRegex(RuntimeError, "two loops"):
+                VirtualEventLoop(clock)
+
     def test_the_clock_of_no_test(self) -> None:
         """A case that has not run says that it has no clock."""
         with self.assertRaisesRegex(RuntimeError, "is not running, so it has no clock"):
@@ -327,8 +354,19 @@ class VirtualClockRegionTests(OutcomeAssertions):
 
     def test_a_class_is_refused(self) -> None:
         """A region on a class names the mixin."""
-        with self.assertRaisesRegex(TypeError, "mixin"):
-            monotonic_clock()(unittest.TestCase)
+        for region in (monotonic_clock(), virtual_clock(), frozen_time("2026-01-01")):
+            with self.subTest(region=region), self.assertRaisesRegex(TypeError, "mixin"):
+                region(unittest.TestCase)
+
+    def test_where_nobody_gives_it_a_loop_it_says_so(self) -> None:
+        """Decorated code that runs on a real loop would take real time; it raises instead."""
+
+        @virtual_clock()
+        async def main() -> None:
+            await asyncio.sleep(3600)
+
+        with self.assertRaisesRegex(RuntimeError, "only an AsyncTestCase"):
+            asyncio.run(main())
 
     def test_bad_values_are_said_where_they_are_written(self) -> None:
         """The decorator itself raises, not the test."""
@@ -661,6 +699,16 @@ class FrozenTimeTests(OutcomeAssertions):
         for value in ("tomorrow-ish", 5, "2026-13-45"):
             with self.subTest(value=value), self.assertRaisesRegex(SettingError, repr(value)):
                 type("Case", (FrozenTimeMixin, unittest.TestCase), {"frozen_time": value})
+
+    def test_a_time_zone_that_is_none_is_an_error_of_the_class(self) -> None:
+        """An offset is hours or a timedelta, and less than a day."""
+        for offset in ("+2", None, True, 24, float("nan"), dt.timedelta(days=-1)):
+            names = {"frozen_time": "2026-01-01", "frozen_tz_offset": offset}
+            with self.subTest(offset=offset):
+                with self.assertRaisesRegex(SettingError, re.escape(repr(offset))):
+                    type("Case", (FrozenTimeMixin, unittest.TestCase), names)
+                with self.assertRaises((TypeError, ValueError)):
+                    frozen_time("2026-01-01", tz_offset=offset)  # type: ignore[arg-type]
 
     def test_a_missing_date_is_said(self) -> None:
         """A class without frozen_time fails with what to write."""
