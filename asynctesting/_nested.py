@@ -19,7 +19,7 @@ import inspect
 import unittest
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
@@ -47,12 +47,12 @@ class NestedScope(Scope):
     _stuck_before: Any = None
     # What has the process read the loop's clock, where that is a virtual one.
     _patch: Any = None
-    _tasks_before: weakref.WeakSet[asyncio.Task[Any]]
+    # Tasks of no known origin are ours if they were not there before.
+    _tasks_before: Collection[asyncio.Task[Any]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._mark = object()
-        self._tasks_before = weakref.WeakSet()
 
     def _enter_parent(self, parent: WideScope | None) -> None:
         self.parent = parent
@@ -107,6 +107,7 @@ class NestedScope(Scope):
             self._stop_patch()
             return
         self._owner = self._parking = self._job = None
+        self._tasks_before = ()
         self._give_loop_back()
         self._loop = None
 
@@ -217,8 +218,7 @@ class InnerScope(NestedScope):
             self.collector.begin()
         loop = self._loop = parent.get_loop()
         self._take_loop()
-        for task in _internals.tasks_of(loop):
-            self._tasks_before.add(task)
+        self._tasks_before = set(_internals.tasks_of(loop))
         for scope in self.lineage():
             scope.inner = self
         if self.clock is not None:
