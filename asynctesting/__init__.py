@@ -8,17 +8,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._case import AsyncTestCase, timeout
+from ._class_hooks import (
+    addModuleAsyncCleanup,
+    addSessionAsyncCleanup,
+    enterModuleAsyncContext,
+    enterSessionAsyncContext,
+)
+from ._fixtures import async_fixture
 from .errors import (
     AsyncTestingError,
     BridgeError,
     ClockScriptError,
     ClockStoppedError,
     DeadlockError,
+    FixtureError,
     GraceWarning,
+    LateTeardownWarning,
     LeakError,
     LeakWarning,
     LivelockError,
     NotCheckedWarning,
+    ScopeCancelledError,
+    ScopeError,
     SettingError,
     SilentPassError,
     StuckError,
@@ -26,6 +37,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._parametrize import parametrize
     from .bridge import AsyncResultMixin, async_test, get_async_result
     from .clocks import (
         FrozenTimeMixin,
@@ -49,14 +61,18 @@ __all__ = [
     "ClockScriptError",
     "ClockStoppedError",
     "DeadlockError",
+    "FixtureError",
     "FrozenTimeMixin",
     "GraceWarning",
+    "LateTeardownWarning",
     "LeakError",
     "LeakWarning",
     "LivelockError",
     "MonotonicClock",
     "MonotonicClockMixin",
     "NotCheckedWarning",
+    "ScopeCancelledError",
+    "ScopeError",
     "SettingError",
     "SilentPassError",
     "StuckError",
@@ -64,10 +80,16 @@ __all__ = [
     "VirtualClock",
     "VirtualClockMixin",
     "VirtualEventLoop",
+    "addModuleAsyncCleanup",
+    "addSessionAsyncCleanup",
+    "async_fixture",
     "async_test",
+    "enterModuleAsyncContext",
+    "enterSessionAsyncContext",
     "frozen_time",
     "get_async_result",
     "monotonic_clock",
+    "parametrize",
     "timeout",
     "virtual_clock",
 ]
@@ -84,6 +106,7 @@ _LAZY = {
     "frozen_time": "clocks",
     "get_async_result": "bridge",
     "monotonic_clock": "clocks",
+    "parametrize": "_parametrize",
     "virtual_clock": "clocks",
 }
 

@@ -27,9 +27,12 @@ from contextvars import ContextVar, copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from . import _settings
+from . import _registry, _settings
+from ._class_hooks import ClassHooks
+from ._fixtures import Living, Node
 from ._leaks import Collector
 from ._lint import problems_of
+from ._nested import InnerScope
 from ._report import Place, definition, raise_at
 from ._scopes import Scope
 from .errors import SilentPassError
@@ -71,7 +74,7 @@ class _Hooks(NamedTuple):
 _HOOKS = {facts: _Hooks(*facts) for facts in itertools.product((False, True), repeat=4)}
 
 
-class AsyncTestCase(_Stock):
+class AsyncTestCase(ClassHooks, _Stock):
     """A drop-in ``IsolatedAsyncioTestCase``: one task a test, a fresh loop for next to nothing.
 
     ``asyncSetUp``, the test, ``asyncTearDown`` and async cleanups run in one task and one context,
@@ -87,6 +90,9 @@ class AsyncTestCase(_Stock):
             our own.
         loop_debug: Debug mode of the loop: ``True``, ``False``, or ``None`` to follow the
             interpreter (``-X dev``, ``PYTHONASYNCIODEBUG``).
+        loop_scope: How long the event loop lives: ``"test"`` (each test has its own), ``"class"``,
+            ``"module"``, ``"package"`` or ``"session"``. Left out, it is as wide as the async class
+            hooks and the fixtures of the class need it.
         leaks: What happens when a test leaves something behind or hides a failure: ``"error"``,
             ``"warn"`` or ``"off"``. ``ASYNCTESTING_LEAKS`` goes before it.
 
@@ -134,6 +140,7 @@ class AsyncTestCase(_Stock):
         _settings.current()  # a bad setting in the environment is said at once
         for problem in problems_of(cls).values():
             raise problem
+        cls._asynctesting_make_plan()
 
     def __init__(self, methodName: str = "runTest") -> None:
         # Not the stock case's __init__(): it copies the context here, when tests are loaded. The
@@ -202,7 +209,9 @@ class AsyncTestCase(_Stock):
         self._asynctesting_hooks = _Hooks.of(type(self), own)
         self._asyncioTestContext = context = copy_context()
         factory, debug = self._asynctesting_loop_options()
-        self._asyncioRunner = scope = Scope(
+        plan = self._asynctesting_plan
+        kind = Scope if plan is None or not plan.is_wide else InnerScope
+        self._asyncioRunner = scope = kind(
             self._testMethodName,
             context,
             factory=factory,
@@ -231,6 +240,9 @@ class AsyncTestCase(_Stock):
         scope, self._asyncioRunner = self._asyncioRunner, None
         self._asyncioTestContext = None
         self._asynctesting_loop = None
+        own = self.__dict__
+        for name in own.pop("_asynctesting_values", ()):
+            own.pop(name, None)
         if scope is None:
             return
         if not isinstance(scope, Scope):
@@ -250,12 +262,75 @@ class AsyncTestCase(_Stock):
     def _callSetUp(self) -> None:
         scope = self._asyncioRunner
         if type(scope) is not Scope or not scope.has_loop:
+            self._asynctesting_begin()
             scope = self._asynctesting_scope()
-            if self._asynctesting_is_async():
+            if type(scope) is not InnerScope and self._asynctesting_is_async():
                 scope.get_loop()  # so that setUp() finds it as the current one
+        if self._asynctesting_plan is not None:
+            self._asynctesting_do("set-up", self._asynctesting_set_up_fixtures)
         hooks = self._asynctesting_hooks
         if hooks.set_up or hooks.async_set_up:
             self._asynctesting_do("set-up", self._asynctesting_set_up)
+
+    def _asynctesting_begin(self) -> None:
+        """Put the test into the scope of its class, set up now if no runner has done that."""
+        scope = self._asyncioRunner
+        cls, plan = type(self), self._asynctesting_plan
+        if plan is None or not isinstance(scope, InnerScope) or scope.parent is not None:
+            return
+        around = cls._asynctesting_open_class(plan)
+        if self._outcome is not None:
+            _registry.note_result(self._outcome.result, around)
+        # Before the limit of the test begins to count: a wide fixture has its own.
+        for _, node in plan.fixtures.asked.get(self._testMethodName, ()) if plan.fixtures else ():
+            cls._asynctesting_obtain_around(around, node)
+        for node in plan.fixtures.narrow if plan.fixtures else ():
+            cls._asynctesting_obtain_around(around, node)
+        scope.attach(around)
+        self._asyncioTestContext = scope.context
+        self._asynctesting_clock = scope.clock or self._asynctesting_clock
+
+    def _asynctesting_set_up_fixtures(self, scope: Scope) -> None:
+        plan = self._asynctesting_plan
+        if plan is None or plan.fixtures is None:
+            return
+        fixtures = plan.fixtures
+        values: dict[Node, Any] = {}
+        self.__dict__["_asynctesting_values"] = names = []
+        for node in fixtures.narrow:
+            names.append(node.name)
+            self.__dict__[node.name] = self._asynctesting_obtain_own(scope, node, values)
+        names.append("_asynctesting_arguments")
+        self.__dict__["_asynctesting_arguments"] = {
+            name: self._asynctesting_obtain_own(scope, node, values)
+            for name, node in fixtures.asked.get(self._testMethodName, ())
+        }
+
+    def _asynctesting_obtain_own(self, scope: Scope, node: Node, values: dict[Node, Any]) -> Any:
+        """Return the value of a fixture for this test, made now unless it was before."""
+        if node in values:
+            return values[node]
+        if node.level:
+            around = self._asynctesting_open_scope()
+            assert around is not None
+            return self._asynctesting_obtain(around, node)
+        needs = {
+            name: self._asynctesting_obtain_own(scope, needed, values)
+            for name, needed in node.needs
+        }
+        living = Living(node.fixture, self, needs)
+        value = scope.call(living.start)
+        if _is_awaitable(value) and living.is_async:
+            value = scope.run(value)
+        if living.must_be_left:
+            self.addCleanup(self._asynctesting_leave_fixture, living)
+        values[node] = value
+        return value
+
+    def _asynctesting_leave_fixture(self, living: Living) -> Any:
+        if living.is_async:
+            return self._asynctesting_leave(Living.leave, living)
+        return living.leave()
 
     def _asynctesting_set_up(self, scope: Scope) -> None:
         _refuse_unawaited(scope.call(self.setUp), "setUp", "asyncSetUp")
@@ -265,6 +340,9 @@ class AsyncTestCase(_Stock):
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         if self._asynctesting_cancelled is not None:
             return  # what was entered in set-up has cancelled the test; its exit says why
+        arguments = self.__dict__.get("_asynctesting_arguments")
+        if arguments:
+            method = functools.partial(method, **arguments)
         result = self._asynctesting_do("test", self._asynctesting_test, method)
         if result is not None:
             _refuse_generator(result, self._testMethodName)
@@ -318,6 +396,9 @@ class AsyncTestCase(_Stock):
         try:
             return function(scope, *args)
         except asyncio.CancelledError as error:
+            if isinstance(scope, InnerScope) and scope.cut_short is not None:
+                scope.forget_cut()
+                raise unittest.SkipTest(scope.cut_short) from None
             if not scope.cancelled_by_holder or self._outcome is None:
                 raise
             if self._outcome.expecting_failure:
@@ -383,7 +464,7 @@ class AsyncTestCase(_Stock):
 
     def _asynctesting_scope(self) -> Scope:
         runner = self._asyncioRunner
-        if type(runner) is Scope:
+        if type(runner) is Scope or isinstance(runner, Scope):
             return runner
         if runner is None:
             raise RuntimeError(f"{self} is not running")

@@ -243,8 +243,19 @@ class VirtualClock:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the clock was made, from whole nanoseconds, so that 0.1 s is 0.1."""
+        """Seconds since the clock was made, from whole nanoseconds, so that 0.1 s is 0.1.
+
+        Where tests share a loop, and so its clock, seconds since the test began.
+        """
         return (self._read_ns() - self._start_ns) / NS
+
+    def _pending_timers(self) -> list[Any]:
+        """Return the timers of the loop that are neither due nor cancelled."""
+        return [timer for _, timer in self._timers.items()]
+
+    def _begin_test(self) -> None:
+        """Have :attr:`elapsed` count from here."""
+        self._start_ns = self._read_ns()
 
     @property
     def mode(self) -> Mode:

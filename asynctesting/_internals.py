@@ -9,11 +9,13 @@ interpreter has renamed something. Names that a subclass of the stock event loop
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 import warnings
 from asyncio import events
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 __unittest = True
@@ -127,6 +129,35 @@ def silence_pending(task: asyncio.Task[Any]) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
+def context_of_task(task: asyncio.Task[Any]) -> Context | None:
+    """Return the context in which *task* runs, or ``None`` where it can't be had.
+
+    3.11 has no ``get_context()``; there the C task hands its context to the collector first, before
+    those of its callbacks, and the Python task keeps it under a name of its own.
+    """
+    if sys.version_info >= (3, 12):
+        return task.get_context()
+    own = getattr(task, "_context", None)
+    if own is not None:
+        return own  # type: ignore[no-any-return]
+    return next((thing for thing in gc.get_referents(task) if isinstance(thing, Context)), None)
+
+
+def context_of_handle(handle: asyncio.Handle) -> Context | None:
+    """Return the context in which a callback will be called, or ``None``."""
+    return getattr(handle, "_context", None)
+
+
+def timers_of(loop: Loop) -> list[asyncio.TimerHandle]:
+    """Return the timers of *loop* that are neither due nor cancelled; none where it hides them."""
+    return [timer for timer in getattr(loop, "_scheduled", ()) if not timer.cancelled()]
+
+
+def callback_of(handle: asyncio.Handle) -> Any:
+    """Return what *handle* will call."""
+    return getattr(handle, "_callback", None)
+
+
 def enter_task(loop: Loop, task: asyncio.Task[Any]) -> object:
     """Make *loop* run in this thread and *task* its current one, without a turn of the loop.
 
@@ -209,6 +240,18 @@ def warning_recorder() -> object:
     ``assertWarns`` and ``catch_warnings(record=True)`` put their own function there.
     """
     return getattr(warnings, "_showwarnmsg_impl", None)
+
+
+# Results ---------------------------------------------------------------------------------------
+
+
+def error_holder(description: str) -> Any:
+    """Return what stands for a test in a result where a class or module fixture has failed.
+
+    Results and runners know unittest's own by its type. There is a result, so unittest is loaded;
+    nothing here imports it.
+    """
+    return sys.modules["unittest.suite"]._ErrorHolder(description)
 
 
 # Threads ---------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ import threading
 import warnings
 from asyncio.log import logger
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from contextvars import Context
+from typing import Any, NamedTuple
 
 from . import _internals
 from ._loop import LazyEventLoop
@@ -214,9 +215,25 @@ def _one_line(error: BaseException) -> str:
 # Open transports -------------------------------------------------------------------------------
 
 
-def open_transports(loop: LazyEventLoop) -> list[tuple[str, Callable[[], None]]]:
-    """Return what our loop still reads from or writes to: a text, and a call that ends it."""
-    found: dict[int, tuple[str, Callable[[], None]]] = {}
+class Open(NamedTuple):
+    """Something that a loop still reads from or writes to.
+
+    Attributes:
+        thing: The transport, or the server's socket.
+        context: The context in which it was opened, if that is known.
+        text: What it is, for a report.
+        end: Ends it.
+    """
+
+    thing: object
+    context: Context | None
+    text: str
+    end: Callable[[], None]
+
+
+def find_open(loop: LazyEventLoop) -> list[Open]:
+    """Return what our loop still reads from or writes to."""
+    found: dict[int, Open] = {}
     for fd, key in loop.watched_files.items():
         for handle in key.data:
             described = None if handle is None else _describe_callback(loop, handle)
@@ -225,20 +242,25 @@ def open_transports(loop: LazyEventLoop) -> list[tuple[str, Callable[[], None]]]
     return list(found.values())
 
 
-def _describe_callback(loop: Any, handle: Any) -> tuple[str, Callable[[], None]] | None:
+def open_transports(loop: LazyEventLoop) -> list[tuple[str, Callable[[], None]]]:
+    """Return what our loop still reads from or writes to: a text, and a call that ends it."""
+    return [(found.text, found.end) for found in find_open(loop)]
+
+
+def _describe_callback(loop: Any, handle: Any) -> Open | None:
     callback = handle._callback
+    context = _internals.context_of_handle(handle)
     transport = getattr(callback, "__self__", None)
     if getattr(callback, "__name__", "") == "_accept_connection":
         listener = handle._args[1]
         text = f"server still listens on  {_address(listener.getsockname())}"
-        return text, functools.partial(loop._stop_serving, listener)
+        return Open(listener, context, text, functools.partial(loop._stop_serving, listener))
     if not isinstance(transport, asyncio.BaseTransport) or _is_closing(transport):
         return None
     peer = transport.get_extra_info("peername")
     text = f"transport is still open: {_transport_name(transport)}"
-    return text + (f" to {_address(peer)}" if peer else ""), getattr(
-        transport, "abort", transport.close
-    )
+    text += f" to {_address(peer)}" if peer else ""
+    return Open(transport, context, text, getattr(transport, "abort", transport.close))
 
 
 def _transport_name(transport: asyncio.BaseTransport) -> str:

@@ -21,8 +21,8 @@ __unittest = True
 _SYNC_HOOKS = {
     "setUp": "asyncSetUp",
     "tearDown": "asyncTearDown",
-    "setUpClass": None,
-    "tearDownClass": None,
+    "setUpClass": "asyncSetUpClass",
+    "tearDownClass": "asyncTearDownClass",
     "run": None,
     "debug": None,
     "doCleanups": None,
@@ -31,7 +31,8 @@ _SYNC_HOOKS = {
     "shortDescription": None,
     "countTestCases": None,
 }
-_ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown")
+_ASYNC_CLASS_HOOKS = ("asyncSetUpClass", "asyncTearDownClass")
+_ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown", *_ASYNC_CLASS_HOOKS)
 _PREFIX = "test"
 
 #: The attribute by which ``@async_test`` marks what it has made.
@@ -48,7 +49,9 @@ def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTesti
     """
     found: dict[str, AsyncTestingError] = {}
     for name, attribute in _attributes(cls):
-        problem = _problem_with(cls, name, attribute)
+        if name in _ASYNC_CLASS_HOOKS and not own_settings:
+            continue  # no hook of ours there, whatever it is
+        problem = _problem_with(cls, name, attribute, own_settings)
         if problem is not None:
             found[name] = SilentPassError(f"{cls.__qualname__}.{name}: {problem}")
         elif getattr(_function_in(attribute), ASYNC_TEST_MARK, False) and hasattr(
@@ -81,37 +84,50 @@ def _attributes(cls: type) -> Iterator[tuple[str, Any]]:
                     yield name, attribute
 
 
-def _problem_with(cls: type, name: str, attribute: Any) -> str | None:
+def _problem_with(cls: type, name: str, attribute: Any, class_hooks: bool) -> str | None:
     function = _function_in(attribute)
-    is_generator = _is_generator(function)
+    yields = is_generator(function)
     is_coroutine = inspect.iscoroutinefunction(function)
     if name in _SYNC_HOOKS:
-        return _problem_with_sync_hook(name) if is_coroutine or is_generator else None
-    if name in _ASYNC_HOOKS:
-        if not is_generator:
+        if not (is_coroutine or yields):
             return None
-        return (
-            "has a 'yield' in it, so calling it runs nothing. Move what stands after the yield "
-            "into asyncTearDown, or write an async context manager and enter it with "
-            "self.enterAsyncContext()"
-        )
+        return _problem_with_sync_hook(name, class_hooks)
+    if name in _ASYNC_HOOKS:
+        return _problem_with_async_hook(name, attribute, yields)
     if name.startswith(_PREFIX):
-        if not is_generator:
+        if not yields:
             return None
         return (
             "is a test with a 'yield' in it, so calling it makes a generator and runs nothing. "
             "Remove the yield; to await something, write 'await'"
         )
     right = next((hook for hook in _ASYNC_HOOKS if hook.lower() == name.lower()), None)
-    if right is not None and (is_coroutine or is_generator):
+    if right is not None and (is_coroutine or yields):
         return f"is never called. Did you mean {right}?"
     return None
 
 
-def _problem_with_sync_hook(name: str) -> str:
+def _problem_with_async_hook(name: str, attribute: Any, yields: bool) -> str | None:
+    of_class = "Class" if name in _ASYNC_CLASS_HOOKS else ""
+    if yields:
+        enter = "cls.enterClassAsyncContext()" if of_class else "self.enterAsyncContext()"
+        return (
+            "has a 'yield' in it, so calling it runs nothing. Move what stands after the yield "
+            f"into asyncTearDown{of_class}, or write an async context manager and enter it with "
+            f"{enter}"
+        )
+    if of_class and not isinstance(attribute, classmethod):
+        return f"is called on the class. Write @classmethod above 'async def {name}(cls)'"
+    return None
+
+
+def _problem_with_sync_hook(name: str, class_hooks: bool) -> str:
     right = _SYNC_HOOKS[name]
+    owner = "self"
+    if right in _ASYNC_CLASS_HOOKS:
+        right, owner = (right, "cls") if class_hooks else (None, "")
     advice = (
-        f"Write 'async def {right}(self)', which is awaited"
+        f"Write 'async def {right}({owner})', which is awaited"
         if right
         else "Write it as a plain method; open async resources in asyncSetUp"
     )
@@ -131,7 +147,8 @@ def _function_in(attribute: Any) -> Any:
             return attribute
 
 
-def _is_generator(function: Any) -> bool:
+def is_generator(function: Any) -> bool:
+    """Tell whether calling *function* makes a generator, and runs nothing."""
     if inspect.isasyncgenfunction(function):
         return True
     code = getattr(function, "__code__", None)

@@ -263,9 +263,12 @@ class Scope:
         try:
             await self._parking
         except asyncio.CancelledError as error:
-            # A request that was already taken back leaves the task's count at zero. anyio asks
-            # again by itself at each turn, less where it is shielded, so we must not.
-            self._missed = bool(_cancelling(self._owner)) and not str(error).startswith(_BY_ANYIO)
+            self._on_parked_cancellation(error)
+
+    def _on_parked_cancellation(self, error: asyncio.CancelledError) -> None:
+        # A request that was already taken back leaves the task's count at zero. anyio asks
+        # again by itself at each turn, less where it is shielded, so we must not.
+        self._missed = bool(_cancelling(self._owner)) and not str(error).startswith(_BY_ANYIO)
 
     def _deliver_missed_cancellation(self) -> None:
         # The count of requests stays as it was; the next await raises.
@@ -524,15 +527,18 @@ class Scope:
                 self._current = None
             self._loop = None
 
-    def _wind_down(self, loop: Loop, problems: list[BaseException]) -> None:
+    def _end_owner(self, loop: Loop) -> None:
         owner = self._owner
         self._ended = True
         if owner is not None and not owner.done():
             self._done = self._given_up = False
             self._wake_owner(loop)
             loop.run_forever()
-        # A task that is done and that nobody holds is gone by now, the owner included.
-        self._owner = owner = None
+        # A task that is done and that nobody holds is gone afterwards, the owner included.
+        self._owner = None
+
+    def _wind_down(self, loop: Loop, problems: list[BaseException]) -> None:
+        self._end_owner(loop)
         tasks = _internals.tasks_of(loop)
         if (
             tasks

@@ -23,6 +23,7 @@ import unittest
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -359,6 +360,14 @@ class _VirtualRegion(_Region):
 
     def run_case(self, case: Any, run: Callable[[], Any]) -> Any:
         """Run a whole test, set-up and teardown included, on a clock of its own."""
+        plan = getattr(case, "_asynctesting_plan", None)
+        if plan is not None and plan.is_wide:
+            # The loop is there before the test, and the clock with it; see _SharedClock.
+            try:
+                return run()
+            finally:
+                case._asynctesting_past_clock = case._asynctesting_clock
+                case._asynctesting_clock = None
         clock, end = self.begin_clock()
         case.loop_factory = functools.partial(VirtualEventLoop, clock)
         case._asynctesting_clock = clock
@@ -498,8 +507,27 @@ class _ClockMixin:
         return clock
 
 
+@dataclass(frozen=True)
+class _SharedClock:
+    """Makes the loop of tests that share one, and the clock with it; equal ones are one scope."""
+
+    start: Seconds | None
+    mode: str
+    perf_counter: bool
+
+    def __call__(self) -> VirtualEventLoop:
+        return VirtualEventLoop(VirtualClock(start=self.start, mode=self.mode))
+
+    def patch(self, loop: VirtualEventLoop) -> TimePatch:
+        """Return what has ``time.monotonic()`` read the clock, while a test or a hook runs."""
+        return TimePatch(loop.clock.time_ns, perf_counter=self.perf_counter)
+
+
 class VirtualClockMixin(_ClockMixin):
     """Gives each test of an ``AsyncTestCase`` a :class:`VirtualClock`, as ``self.clock``.
+
+    Where the tests of a class share a loop (``loop_scope``), they share its clock: it goes on from
+    test to test, and ``clock.elapsed`` counts from the beginning of each.
 
     The loop, ``time.monotonic`` and ``time.monotonic_ns`` move together, for set-up, test and
     teardown. ``asyncio.sleep``, ``asyncio.timeout``, aiohttp's timeouts and whatever is built on
@@ -553,6 +581,10 @@ class VirtualClockMixin(_ClockMixin):
     @classmethod
     def _asynctesting_region(cls) -> _VirtualRegion:
         return _VirtualRegion(cls.clock_start, cls.clock_mode, cls.patch_perf_counter)
+
+    @classmethod
+    def _asynctesting_shared_clock(cls) -> _SharedClock:
+        return _SharedClock(cls.clock_start, cls.clock_mode, cls.patch_perf_counter)
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test on a clock of its own."""
@@ -724,7 +756,11 @@ class FrozenTimeMixin:
             end()
 
     def _callSetUp(self) -> None:
-        # By now each mixin has set up its clock, whatever their order in the class.
+        # By now each mixin has set up its clock, whatever their order in the class; a clock that
+        # tests share comes with their loop.
+        begin = getattr(self, "_asynctesting_begin", None)
+        if begin is not None:
+            begin()
         clock = self._asynctesting_clock
         follow_ns = clock.time_ns if clock is not None else None
         if follow_ns is None and self.frozen_tick:

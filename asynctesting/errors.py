@@ -16,11 +16,15 @@ __all__ = [
     "ClockScriptError",
     "ClockStoppedError",
     "DeadlockError",
+    "FixtureError",
     "GraceWarning",
+    "LateTeardownWarning",
     "LeakError",
     "LeakWarning",
     "LivelockError",
     "NotCheckedWarning",
+    "ScopeCancelledError",
+    "ScopeError",
     "SettingError",
     "SilentPassError",
     "StuckError",
@@ -119,6 +123,41 @@ class NotCheckedWarning(AsyncTestingError, RuntimeWarning):
 
     Given where the interpreter or the event loop lacks what a check needs. The tests run all the
     same; only that check is missing.
+    """
+
+
+class FixtureError(AsyncTestingError, TypeError):
+    """A fixture can't be made as it is written.
+
+    Raised when the class is made for what can be seen there: fixtures that ask for each other in a
+    circle, a parameter that no fixture has as its name, a wide fixture that asks for one that is
+    narrower. Raised when the tests run for a generator that yields never, or twice. The message
+    draws the path from the class to the mistake.
+    """
+
+
+class ScopeError(AsyncTestingError, RuntimeError):
+    """Something was asked of a scope that is not there, or not at this moment.
+
+    The usual cause is a class whose ``loop_scope`` is narrower than what it calls:
+    ``enterModuleAsyncContext()`` needs a class with ``loop_scope = "module"`` or wider.
+    """
+
+
+class ScopeCancelledError(AsyncTestingError, RuntimeError):
+    """Something that a class, module or session had entered has cancelled it, and did not say why.
+
+    A ``TaskGroup`` or an ``asyncio.timeout`` says why at its exit, and then its own exception is
+    reported in place of this one. The usual cause of this one is a bare ``task.cancel()``.
+    """
+
+
+class LateTeardownWarning(AsyncTestingError, RuntimeWarning):
+    """A class, module or session was torn down only when the process ended.
+
+    The runner has told nobody that the run was over, so failures of that teardown are printed but
+    counted nowhere. Run the tests with a runner that calls ``stopTestRun()`` on its result, as
+    unittest does, or under pytest with the plugin of this package.
     """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import io
 import pdb
@@ -255,6 +256,48 @@ class TasksTests(unittest.TestCase):
                 gc.collect()
 
                 self.assertEqual(told, [] if silence else ["Task was destroyed but it is pending!"])
+
+
+class OriginTests(unittest.TestCase):
+    """What tells, on a shared loop, whose a task or a timer is."""
+
+    def test_tasks_and_timers_show_their_contexts_and_callbacks(self) -> None:
+        """A variable that was set where they were made is found in them."""
+        where = contextvars.ContextVar("where", default="outside")
+
+        with fresh_loop() as loop:
+            context = contextvars.copy_context()
+            context.run(where.set, "inside")
+            never = loop.create_future()
+
+            async def wait() -> None:
+                await never
+
+            task = context.run(loop.create_task, wait())
+            # A callback has a context, too, which is not the one that is asked for.
+            task.add_done_callback(print, context=contextvars.Context())
+            timer = context.run(loop.call_later, 60, print)
+            loop.run_until_complete(asyncio.sleep(0))
+
+            of_task = _internals.context_of_task(task)
+            of_timer = _internals.context_of_handle(timer)
+            assert of_task is not None and of_timer is not None
+            self.assertEqual((of_task[where], of_timer[where]), ("inside", "inside"))
+            self.assertEqual(_internals.timers_of(loop), [timer])
+            self.assertIs(_internals.callback_of(timer), print)
+
+            task.remove_done_callback(print)
+            task.cancel()
+            timer.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            self.assertEqual(_internals.timers_of(loop), [])
+
+    def test_a_failed_class_fixture_has_unittests_own_stand_in(self) -> None:
+        """It reads like the errors that unittest itself reports for classes."""
+        holder = _internals.error_holder("tearDownSession (asynctesting)")
+
+        self.assertEqual(holder.id(), "tearDownSession (asynctesting)")
+        self.assertEqual(type(holder).__module__, "unittest.suite")
 
 
 class EnteredTaskTests(unittest.TestCase):

@@ -26,9 +26,13 @@ ROOMS = {
     # what runs under a test
     "loop": ("_executor", "_waits", "_inflight", "_stuck", "_loop", "_virtual_loop"),
     # unittest: lifecycle, limits, audits
-    "case": ("_leaks", "_watchdog", "_scopes", "_case"),
+    "case": (
+        *("_leaks", "_watchdog", "_scopes", "_held", "_nested", "_registry"),
+        *("_fixtures", "_class_hooks", "_case"),
+    ),
     # what a user opts into
     "faces": (
+        *("_parametrize", "pytest_plugin"),
         *("_frozen", "clocks"),
         *("_bridge", "_bridge_owners", "_async_test", "bridge"),
         *("migrate", "_strict", "_adopt", "_program", "__main__"),
@@ -48,6 +52,7 @@ IGNORANT_OF = {
 THIRD_PARTY = {
     "_frozen": {"freezegun"},
     "migrate": {"libcst", "pytest", "tqdm"},
+    "pytest_plugin": {"pytest"},
 }
 
 #: What ``import asynctesting`` may load beside itself, ``unittest`` and ``asyncio``.

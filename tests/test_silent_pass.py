@@ -77,8 +77,11 @@ class ClassCreationTests(unittest.TestCase):
 
         self.check_refused("setUp", method, "without awaiting it", "'async def asyncSetUp(self)'")
         self.check_refused("tearDown", method, "'async def asyncTearDown(self)'")
-        for name in ("setUpClass", "tearDownClass"):
-            self.check_refused(name, classmethod(method), "open async resources in asyncSetUp")
+        for name, right in (
+            ("setUpClass", "asyncSetUpClass"),
+            ("tearDownClass", "asyncTearDownClass"),
+        ):
+            self.check_refused(name, classmethod(method), f"'async def {right}(cls)'")
         for name in ("run", "doCleanups"):
             self.check_refused(name, method, "Write it as a plain method")
 

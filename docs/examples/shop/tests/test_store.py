@@ -4,10 +4,11 @@ import asyncio
 import sqlite3
 import tempfile
 import unittest
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from asynctesting import AsyncTestCase
-from shop.store import OutOfStock, Store, UnknownProduct
+from asynctesting import AsyncTestCase, async_fixture
+from shop.store import Order, OutOfStock, Store, UnknownProduct
 
 
 class StoreTests(AsyncTestCase):
@@ -58,6 +59,44 @@ class StoreTests(AsyncTestCase):
         refused = [answer for answer in answers if isinstance(answer, OutOfStock)]
         self.assertEqual(len(refused), 2)
         self.assertEqual(await self.store.stock("tea"), 1)
+
+
+class CatalogueTests(AsyncTestCase):
+    """The catalogue is filled once for the class; what a test reserves goes back on the shelf."""
+
+    @async_fixture(scope="class")
+    async def store(cls) -> AsyncIterator[Store]:
+        async with Store.open(":memory:") as store:
+            for number in range(100):
+                await store.stock_up(f"tea {number}", price=100 + number, stock=number)
+            yield store
+
+    @async_fixture(autouse=False)
+    async def order(self, store: Store) -> AsyncIterator[Order]:
+        order, _ = await store.reserve(self.id(), "tea 50", 20)
+        yield order
+        await store.release(order)
+
+    async def test_every_product_has_its_price(self) -> None:
+        """All of the catalogue is sold, each product at its own price."""
+        prices = await self.store.prices()
+
+        self.assertEqual(len(prices), 100)
+        self.assertEqual(prices["tea 50"], 150)
+
+    async def test_an_order_is_kept_under_its_key(self, order: Order) -> None:
+        """Whoever asks again with the same key gets the order that is there."""
+        again, new = await self.store.reserve(order.key, "tea 50", 20)
+
+        self.assertEqual((again, new), (order, False))
+        self.assertEqual(await self.store.stock("tea 50"), 30)
+
+    async def test_what_is_sold_out_is_refused(self) -> None:
+        """Of one tea there is none; of the others all is left, whatever another test did."""
+        with self.assertRaises(OutOfStock):
+            await self.store.reserve("first", "tea 0", 1)
+
+        self.assertEqual(await self.store.stock("tea 50"), 50)
 
 
 class FileTests(AsyncTestCase):

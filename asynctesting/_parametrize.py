@@ -1,0 +1,218 @@
+"""One test for several values: generated methods, and generated classes.
+
+Not subtests: ``-k``, a test's name on the command line, a limit, a fresh scope and a line in the
+report belong to a method, and discovery finds methods by looking at the class. So the methods are
+made when the class is, and nothing else has to know of it.
+
+Invariants: a generated name holds what ``-k``, a shell and a regular expression leave alone; the
+same values give the same names in every process; a name is never given twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from ._lint import is_generator
+from .errors import SettingError, SilentPassError
+
+__unittest = True
+
+_F = TypeVar("_F", bound=Callable[..., Any] | type)
+
+_Case = tuple[str, dict[str, Any]]
+
+
+def parametrize(names: str, values: Iterable[Any] | Mapping[str, Any]) -> Callable[[_F], _F]:
+    """Have a test, or a class of tests, run once for each of *values*.
+
+    A test becomes several methods: ``test_pay`` with the values 200 and 503 is ``test_pay__200``
+    and ``test_pay__503``. A class becomes several classes, ``StoreTests__sqlite`` and so on, with
+    the value as an attribute; fixtures of any scope read it there. Several decorators on one test
+    are combined. It works for any ``unittest.TestCase``.
+
+    Args:
+        names: The name of a parameter, or several with commas between.
+        values: What it is given; for several names, a tuple each. A mapping says what each is to
+            be called; otherwise short values give the names, and longer ones their position.
+
+    Raises:
+        SettingError: If a value does not fit the names, or there is none.
+
+    Example:
+        >>> import unittest
+        >>> class StatusTests(unittest.TestCase):
+        ...     @parametrize("status, retried", [(200, False), (503, True)])
+        ...     def test_status(self, status, retried):
+        ...         self.assertEqual(status >= 500, retried)
+        >>> unittest.defaultTestLoader.getTestCaseNames(StatusTests)
+        ['test_status__200_False', 'test_status__503_True']
+    """
+    cases = _cases(names, values)
+
+    def decorate(decorated: Any) -> Any:
+        if isinstance(decorated, type):
+            return _ParametrizedClass(decorated, cases)
+        if isinstance(decorated, _ParametrizedClass):
+            return _ParametrizedClass(decorated.base, _product(cases, decorated.cases))
+        if isinstance(decorated, _ParametrizedTest):
+            return _ParametrizedTest(decorated.function, _product(cases, decorated.cases))
+        return _ParametrizedTest(decorated, cases)
+
+    return decorate
+
+
+def _cases(names: str, values: Iterable[Any] | Mapping[str, Any]) -> list[_Case]:
+    parameters = [name.strip() for name in names.split(",")]
+    wrong = [name for name in parameters if not name.isidentifier()]
+    if wrong:
+        raise SettingError(f"parametrize({names!r}, ...): {wrong[0]!r} is no name of a parameter")
+    labelled: list[tuple[str | None, Any]]
+    if isinstance(values, Mapping):
+        labelled = list(values.items())
+    else:
+        labelled = [(None, value) for value in values]
+    if not labelled:
+        raise SettingError(
+            f"parametrize({names!r}, ...) has no values, so the test would never run and nobody "
+            "would know. Skip it instead"
+        )
+    cases = []
+    for index, (label, value) in enumerate(labelled):
+        found = (value,) if len(parameters) == 1 else tuple(value)
+        if len(found) != len(parameters):
+            raise SettingError(
+                f"parametrize({names!r}, ...) needs {len(parameters)} values for each test, got "
+                f"{value!r}"
+            )
+        name = _slug(label) if label is not None else _label(found, index)
+        cases.append((name, dict(zip(parameters, found, strict=True))))
+    return _distinct(cases)
+
+
+def _label(values: tuple[Any, ...], index: int) -> str:
+    if all(value is None or isinstance(value, (str, int, float, bool)) for value in values):
+        name = "_".join(_slug(str(value)) for value in values)
+        if 0 < len(name) <= 40:
+            return name
+    return str(index)
+
+
+def _slug(text: object) -> str:
+    text = re.sub(r"(?<![\w.])-(?=[\d.])", "minus_", str(text))
+    return re.sub(r"\W+", "_", text).strip("_")
+
+
+def _distinct(cases: list[_Case]) -> list[_Case]:
+    """Have positions tell apart what would have the same name."""
+    names = [name for name, _ in cases]
+    return [
+        (name if name and names.count(name) == 1 else f"{name}_{index}".lstrip("_"), values)
+        for index, (name, values) in enumerate(cases)
+    ]
+
+
+def _product(outer: list[_Case], inner: list[_Case]) -> list[_Case]:
+    return [
+        (f"{first}_{second}", {**values, **more})
+        for (first, values), (second, more) in itertools.product(outer, inner)
+    ]
+
+
+class _ParametrizedTest:
+    """Stands for a test until its class is made, which then has the generated ones instead."""
+
+    def __init__(self, function: Callable[..., Any], cases: list[_Case]) -> None:
+        if is_generator(function):
+            raise SilentPassError(
+                f"{function.__qualname__} is a test with a 'yield' in it, so calling it runs "
+                "nothing. Remove the yield; to await something, write 'await'"
+            )
+        self.function = function
+        self.cases = cases
+        self.__name__ = function.__name__
+        known = inspect.signature(function).parameters
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
+        for name in cases[0][1]:
+            if name not in known and not takes_all:
+                raise SettingError(
+                    f"{function.__qualname__}() has no parameter {name!r} for parametrize() to fill"
+                )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            f"{self.__name__} is not one test but {len(self.cases)}. Write @parametrize above its "
+            "other decorators"
+        )
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        delattr(owner, name)
+        # What decorators above have put here is meant for each of the tests.
+        marks = {k: v for k, v in vars(self).items() if k not in ("function", "cases", "__name__")}
+        for label, values in self.cases:
+            made = f"{name}__{label}"
+            if made in vars(owner):
+                raise SettingError(
+                    f"{owner.__qualname__} has a {made!r} already; call the values of {name} "
+                    "something else, by a mapping of names to values"
+                )
+            test = _with_values(self.function, values)
+            test.__name__ = made
+            test.__qualname__ = f"{owner.__qualname__}.{made}"
+            vars(test).update(marks)
+            setattr(owner, made, test)
+
+
+def _with_values(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    test: Any
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def test(self: Any, **fixtures: Any) -> Any:
+            return await function(self, **values, **fixtures)
+    else:
+
+        @functools.wraps(function)
+        def test(self: Any, **fixtures: Any) -> Any:
+            return function(self, **values, **fixtures)
+
+    signature = inspect.signature(function)
+    left = [p for name, p in signature.parameters.items() if name not in values]
+    test.__signature__ = signature.replace(parameters=left)
+    return test
+
+
+class _ParametrizedClass:
+    """Stands for a class of tests, of which its module has the generated ones.
+
+    Attributes:
+        base: The class as it was written.
+        classes: The generated ones.
+    """
+
+    def __init__(self, base: type, cases: list[_Case]) -> None:
+        self.base = base
+        self.cases = cases
+        self.classes = [_subclass(base, label, values) for label, values in cases]
+        module = sys.modules.get(base.__module__)
+        if module is not None and "." not in base.__qualname__:
+            for cls in self.classes:
+                setattr(module, cls.__name__, cls)
+
+    def __repr__(self) -> str:
+        return f"<{self.base.__qualname__} for {', '.join(label for label, _ in self.cases)}>"
+
+    def __mro_entries__(self, bases: object) -> tuple[type, ...]:
+        return (self.base,)
+
+
+def _subclass(base: type, label: str, values: dict[str, Any]) -> type:
+    name = f"{base.__name__}__{label}"
+    qualname = f"{base.__qualname__}__{label}"
+    namespace = {"__module__": base.__module__, "__qualname__": qualname, "__doc__": base.__doc__}
+    return type(base)(name, (base,), {**namespace, **values})

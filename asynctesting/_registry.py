@@ -1,0 +1,395 @@
+"""Which wide scopes are open, and who ends each of them.
+
+unittest ends a class by ``doClassCleanups()`` and a module by its cleanups; the run has ended when
+``stopTestRun()`` is called on its result; pytest ends all of them through the plugin. What none of
+these reaches (a package, a class under a runner that knows no class fixtures) is ended when the
+next class begins that is outside of it. What is still open when the process ends is ended then,
+late, and with a warning.
+
+Invariants: a scope is known by its thread and by what it depends on, so a class in two threads has
+two; nobody ends a scope in which something is running; a forked child has none.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import traceback
+import unittest
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from . import _internals, _settings
+from ._nested import WideScope
+from .errors import LateTeardownWarning
+
+__unittest = True
+
+#: The loop scopes, from the narrowest to the widest.
+LEVELS = ("test", "class", "module", "package", "session")
+
+Problem = tuple[str, BaseException]
+
+
+class _Key(NamedTuple):
+    """What makes a scope another one than its neighbours."""
+
+    thread: int
+    kind: str
+    where: object
+    #: Whose loop it runs on: the widest scope of its chain, and what made the loop.
+    loop_scope: str
+    factory: object
+    debug: bool | None
+
+
+class Options(NamedTuple):
+    """What a scope is opened with: the settings of the class that needs it first."""
+
+    factory: Any = None
+    debug: bool | None = None
+    limit: float | None = _settings.DEFAULT_TIMEOUT
+    leaks: str = "error"
+
+
+class Entry:
+    """An open scope, and how it is ended."""
+
+    def __init__(self, scope: WideScope, finish: Callable[[], list[BaseException]]) -> None:
+        self.scope = scope
+        self.finish = finish
+        self.thread = threading.current_thread()
+        #: The result whose run it belongs to, once that is known.
+        self.result: Any = None
+
+
+_open: dict[_Key, Entry] = {}
+# What went wrong in a teardown that nobody's result could be told yet.
+_untold: list[Problem] = []
+#: What pytest's plugin puts here is asked to end a scope, and says whether it will.
+enders: list[Callable[[WideScope, Callable[[], None]], bool]] = []
+
+
+def package_of(module: str) -> str:
+    """Return the package of a module of tests; a package that holds tests is its own."""
+    found = getattr(sys.modules.get(module), "__package__", None)
+    return module.rpartition(".")[0] if found is None else str(found)
+
+
+def _places(cls: type) -> dict[str, object]:
+    return {
+        "class": cls,
+        "module": cls.__module__,
+        "package": package_of(cls.__module__),
+        "session": "",
+    }
+
+
+def _key(kind: str, where: object, loop_scope: str, options: Options) -> _Key:
+    # Two factories that are equal are one; what can't be hashed is known by its identity.
+    factory: object = options.factory
+    try:
+        hash(factory)
+    except TypeError:
+        factory = id(factory)
+    return _Key(threading.get_ident(), kind, where, loop_scope, factory, options.debug)
+
+
+def find(cls: type, loop_scope: str, options: Options) -> WideScope | None:
+    """Return the scope of *cls* in this thread, if it is open."""
+    entry = _open.get(_key("class", cls, loop_scope, options))
+    return None if entry is None else entry.scope
+
+
+def enter(
+    cls: type,
+    loop_scope: str,
+    options: Options,
+    finish: Callable[[], list[BaseException]],
+) -> WideScope:
+    """Return the scope of *cls*, opened now with those around it unless they are open.
+
+    Args:
+        cls: A class whose loop scope is at least ``"class"``.
+        loop_scope: Which scope owns the loop.
+        options: For scopes that are opened now.
+        finish: Ends the scope of the class.
+    """
+    leave_outside_of(cls)
+    places = _places(cls)
+    scope: WideScope | None = None
+    for kind in reversed(LEVELS[1 : LEVELS.index(loop_scope) + 1]):
+        key = _key(kind, places[kind], loop_scope, options)
+        entry = _open.get(key)
+        if entry is None:
+            entry = _open_scope(key, options, scope, finish if kind == "class" else None)
+        scope = entry.scope
+    assert scope is not None
+    return scope
+
+
+def open_alone(kind: str, where: str) -> WideScope:
+    """Return the scope of a module or the session, outside of any class; it owns a loop."""
+    options = Options()
+    settings = _settings.current()
+    if not isinstance(settings.timeout, _settings.Unset):
+        options = options._replace(limit=settings.timeout)
+    if not isinstance(settings.leaks, _settings.Unset):
+        options = options._replace(leaks=settings.leaks)
+    key = _key(kind, where, kind, options)
+    entry = _open.get(key)
+    return (entry or _open_scope(key, options, None, None)).scope
+
+
+def _open_scope(
+    key: _Key,
+    options: Options,
+    parent: WideScope | None,
+    finish: Callable[[], list[BaseException]] | None,
+) -> Entry:
+    where = key.where
+    scope = WideScope(
+        key.kind,
+        where.__qualname__.rpartition("<locals>.")[2] if isinstance(where, type) else str(where),
+        parent=parent,
+        factory=options.factory,
+        debug=options.debug,
+        limit=options.limit,
+        leaks=options.leaks,
+    )
+    _open[key] = entry = Entry(scope, finish or scope.finish)
+    _prepare_for_exit()
+    if key.kind != "class":
+        _arrange_end(entry)
+    return entry
+
+
+def _arrange_end(entry: Entry) -> None:
+    scope = entry.scope
+
+    def end() -> None:
+        # unittest has one list of module cleanups for all threads.
+        if entry.thread is threading.current_thread():
+            raise_all(f"teardown of {scope.name}", [error for _, error in end_scopes([scope])])
+
+    if not any(ender(scope, end) for ender in enders) and scope.kind == "module":
+        unittest.addModuleCleanup(end)
+
+
+def forget(scope: WideScope) -> None:
+    """Take a scope that has ended out of the list."""
+    for key, entry in list(_open.items()):
+        if entry.scope is scope:
+            del _open[key]
+
+
+# Ending ----------------------------------------------------------------------------------------
+
+
+def leave_outside_of(cls: type) -> None:
+    """End what is open in this thread and does not surround *cls*, unless it is in use."""
+    if not _open:
+        return
+    places = _places(cls)
+    me = threading.get_ident()
+    outside = [
+        entry.scope
+        for key, entry in _open.items()
+        if key.thread == me and key.where != places[key.kind]
+    ]
+    _untold.extend(end_scopes(outside))
+
+
+def end_scopes(scopes: Iterable[WideScope]) -> list[Problem]:
+    """End *scopes* and those inside of them, the youngest first; return what went wrong."""
+    doomed = list(scopes)
+    problems: list[Problem] = []
+    for key, entry in reversed(list(_open.items())):
+        scope = entry.scope
+        if scope.in_use or not any(around in doomed for around in (scope, *scope.lineage())):
+            continue
+        if any(other.scope.in_use for other in _open.values() if scope in other.scope.lineage()):
+            continue
+        title = f"tearDown{key.kind.title()} ({_full_name(key)})"
+        try:
+            problems += [(title, error) for error in entry.finish()]
+        except BaseException as error:
+            problems.append((title, error))
+        finally:
+            forget(scope)
+    return problems
+
+
+def _full_name(key: _Key) -> str:
+    where = key.where
+    if isinstance(where, type):
+        return f"{where.__module__}.{where.__qualname__}"
+    return str(where) or "asynctesting"
+
+
+def raise_all(what: str, problems: list[BaseException]) -> None:
+    """Raise one problem as it is, several as a group, so that none hides another."""
+    for problem in problems:
+        if not isinstance(problem, Exception):
+            raise problem
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ExceptionGroup(what, [error for error in problems if isinstance(error, Exception)])
+
+
+# The end of the run ----------------------------------------------------------------------------
+
+
+def note_result(result: Any, scope: WideScope) -> None:
+    """Have the scopes around a test end with the run that *result* belongs to.
+
+    Also tells *result* what went wrong in teardowns that have come between.
+    """
+    result = _target_of(result)
+    if not _hook(result):
+        return
+    around = (scope, *scope.lineage())
+    for entry in _open.values():
+        # A run that is over without having said so gives its scopes to the next one; a test that
+        # runs other tests keeps what it is in.
+        if entry.scope in around and not entry.scope.in_use:
+            entry.result = result
+    if _untold:
+        tell(result, [_untold.pop(0) for _ in range(len(_untold))])
+
+
+def _target_of(result: Any) -> Any:
+    """Follow results that pass everything on, as those of the threads of testtools do."""
+    for _ in range(10):  # a mock would pass on for ever
+        target = getattr(result, "decorated", None) or getattr(result, "result", None)
+        passes_on = callable(getattr(target, "addError", None)) and hasattr(target, "stopTestRun")
+        if not passes_on:
+            break
+        result = target
+    return result
+
+
+def _hook(result: Any) -> bool:
+    """Have the end of the run of *result* told to us; tell whether that can be."""
+    original = getattr(result, "stopTestRun", None)
+    if not callable(original):
+        return _hook_nose2(result)  # pytest's has none, either, and a plugin of ours instead
+    if getattr(original, "__asynctesting__", False):
+        return True
+
+    def stop_test_run() -> Any:
+        end_run(result)
+        if getattr(result, "__dict__", {}).get("stopTestRun") is stop_test_run:
+            del result.stopTestRun
+        return original()
+
+    stop_test_run.__asynctesting__ = True  # type: ignore[attr-defined]
+    try:
+        result.stopTestRun = stop_test_run
+    except AttributeError:  # it has slots
+        return False
+    return True
+
+
+class _Nose2Plugin:
+    """Listens for the end of the run in nose2, whose result is not told of it."""
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def stopTestRun(self, event: Any) -> None:
+        end_run(self._result)
+
+
+def _hook_nose2(result: Any) -> bool:
+    hooks: Any = getattr(getattr(result, "session", None), "hooks", None)
+    if not callable(getattr(hooks, "register", None)) or not hasattr(hooks, "setTestOutcome"):
+        return False
+    if not getattr(result, "_asynctesting_is_hooked", False):
+        result._asynctesting_is_hooked = True
+        hooks.register("stopTestRun", _Nose2Plugin(result))
+    return True
+
+
+def end_run(result: Any) -> None:
+    """End all scopes of the run of *result*, and tell it what went wrong."""
+    of_this_run = [entry.scope for entry in _open.values() if entry.result is result]
+    problems = end_scopes(of_this_run)
+    tell(result, [*_untold, *problems])
+    _untold.clear()
+    for _, problem in problems:
+        if isinstance(problem, (KeyboardInterrupt, SystemExit)):
+            raise problem
+
+
+def tell(result: Any, problems: Iterable[Problem]) -> None:
+    """Add *problems* to *result*, as unittest adds those of class and module fixtures."""
+    for title, problem in problems:
+        holder = _internals.error_holder(title)
+        if isinstance(problem, unittest.SkipTest):
+            result.addSkip(holder, str(problem))
+        else:
+            result.addError(holder, (type(problem), problem, problem.__traceback__))
+
+
+# The last resort -------------------------------------------------------------------------------
+
+_exit_prepared = False
+
+
+def _prepare_for_exit() -> None:
+    global _exit_prepared
+    if not _exit_prepared:
+        _exit_prepared = True
+        atexit.register(_end_at_exit)
+
+
+def _end_at_exit() -> None:
+    late = [entry.scope for entry in _open.values()]
+    names = [scope.name for scope in late]
+    problems = [*_untold, *end_scopes(late)]
+    _untold.clear()
+    if names:
+        text = (
+            f"torn down only when the process ended: {', '.join(names)}. The test runner has not "
+            "said that its run was over; what went wrong in these teardowns is printed, and "
+            "counted nowhere"
+        )
+        try:
+            warnings.warn(text, LateTeardownWarning, stacklevel=2)
+        except LateTeardownWarning as warning:  # -W error has no test to fail any more
+            print(f"{type(warning).__name__}: {warning}", file=sys.stderr)
+    for title, problem in problems:
+        print(f"ERROR: {title}", file=sys.stderr)
+        traceback.print_exception(problem)
+
+
+_inherited: list[object] = []
+
+
+def _forget_all() -> None:
+    # A forked child shares them with its parent, who will end them. They are kept alive, since a
+    # loop that is collected takes its files out of the selector that both share.
+    _inherited.append(dict(_open))
+    _open.clear()
+    _untold.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
+
+
+# Who is running --------------------------------------------------------------------------------
+
+
+def running_scope() -> WideScope | None:
+    """Return the wide scope that is at work in this thread, or whose test is."""
+    me = threading.get_ident()
+    for key, entry in reversed(list(_open.items())):
+        if key.thread == me and entry.scope.in_use:
+            return entry.scope
+    return None

@@ -1,0 +1,326 @@
+"""One test for several values: what is generated, what it is called, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import sys
+import types
+import unittest
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asynctesting import (
+    AsyncTestCase,
+    SettingError,
+    SilentPassError,
+    TimeLimitError,
+    _parametrize,
+    async_fixture,
+    parametrize,
+    timeout,
+)
+from tests.projects import PYTEST, Project
+from tests.support import OutcomeAssertions, run_all, run_case
+
+
+def names_of(case: type[unittest.TestCase]) -> list[str]:
+    """Return what discovery finds."""
+    return list(unittest.defaultTestLoader.getTestCaseNames(case))
+
+
+class TestsTests(OutcomeAssertions):
+    def test_each_value_is_a_test(self) -> None:
+        """The values come as arguments, and each test is counted and named by itself."""
+        seen: list[tuple[str, int]] = []
+
+        class Case(AsyncTestCase):
+            @parametrize("name, number", [("tea", 1), ("pot", 2)])
+            async def test_buy(self, name: str, number: int) -> None:
+                await asyncio.sleep(0)
+                seen.append((name, number))
+
+        outcome = run_all(Case)
+
+        self.assertEqual(outcome.raised, [])
+        self.assertEqual(names_of(Case), ["test_buy__pot_2", "test_buy__tea_1"])
+        self.assertEqual(sorted(seen), [("pot", 2), ("tea", 1)])
+
+    def test_a_plain_test_case(self) -> None:
+        """It needs nothing of ours, and the failing one is told by its own name."""
+
+        class Case(unittest.TestCase):
+            @parametrize("number", [1, 2])
+            def test_number(self, number: int) -> None:
+                self.assertEqual(number, 1)
+
+        outcome = run_all(Case)
+
+        self.assertEqual([test._testMethodName for test, _ in outcome.failures], ["test_number__2"])
+        self.assertNotIn("asynctesting/_parametrize.py", outcome.failures[0][1])
+
+    def test_names_are_made_of_the_values(self) -> None:
+        """Words and numbers are shown; what has no short name is counted; a mapping decides."""
+
+        class Case(unittest.TestCase):
+            @parametrize("x", ["a b", -1, 2.5, None, True, "", "a-b"])
+            def test_a(self, x: object) -> None: ...
+
+            @parametrize("x", [object(), [1]])
+            def test_b(self, x: object) -> None: ...
+
+            @parametrize("x", {"empty cart": [], "full": [1]})
+            def test_c(self, x: object) -> None: ...
+
+        self.assertEqual(
+            names_of(Case),
+            sorted(
+                [
+                    *("test_a__a_b_0", "test_a__minus_1", "test_a__2_5", "test_a__None"),
+                    *("test_a__True", "test_a__5", "test_a__a_b_6"),
+                    *("test_b__0", "test_b__1", "test_c__empty_cart", "test_c__full"),
+                ]
+            ),
+        )
+
+    def test_several_are_combined(self) -> None:
+        """Two decorators make a test of each pair, the upper one first in the name."""
+
+        class Case(unittest.TestCase):
+            @parametrize("a", [1, 2])
+            @parametrize("b", ["x", "y"])
+            def test_it(self, a: int, b: str) -> None: ...
+
+        self.assertEqual(
+            names_of(Case),
+            ["test_it__1_x", "test_it__1_y", "test_it__2_x", "test_it__2_y"],
+        )
+
+    def test_it_goes_with_fixtures(self) -> None:
+        """A parameter that no value fills is the name of a fixture."""
+
+        class Case(AsyncTestCase):
+            @async_fixture(scope="class", autouse=False)
+            async def base(cls) -> int:
+                return 10
+
+            @parametrize("number", [1, 2])
+            async def test_sum(self, number: int, base: int) -> None:
+                self.assertIn(number + base, (11, 12))
+
+        outcome = run_all(Case)
+
+        self.assertEqual((outcome.raised, outcome.testsRun), ([], 2))
+
+    def test_it_goes_with_other_decorators(self) -> None:
+        """A limit and an expected failure hold for each test, written above or below."""
+
+        class Case(AsyncTestCase):
+            @timeout(0.1)
+            @parametrize("x", [1])
+            async def test_above(self, x: int) -> None:
+                await asyncio.sleep(30)
+
+            @parametrize("x", [1])
+            @timeout(0.1)
+            async def test_below(self, x: int) -> None:
+                await asyncio.sleep(30)
+
+            @unittest.expectedFailure
+            @parametrize("x", [1])
+            async def test_expected(self, x: int) -> None:
+                self.fail()
+
+            @unittest.skip("later")
+            @parametrize("x", [1])
+            async def test_skipped(self, x: int) -> None:
+                self.fail()
+
+        self.assertFailsWith(run_case(Case, "test_above__1"), TimeLimitError)
+        self.assertFailsWith(run_case(Case, "test_below__1"), TimeLimitError)
+        self.assertEqual(len(run_case(Case, "test_expected__1").expectedFailures), 1)
+        self.assertSkipped(run_case(Case, "test_skipped"), "later")
+
+    def test_subclasses_inherit_the_tests(self) -> None:
+        """They are methods like others, and can be overridden one by one."""
+
+        class Case(unittest.TestCase):
+            @parametrize("x", [1, 2])
+            def test_it(self, x: int) -> None: ...
+
+        class Derived(Case):
+            def test_it__2(self) -> None:
+                self.fail("overridden")
+
+        self.assertEqual(names_of(Derived), names_of(Case))
+        self.assertEqual(len(run_all(Derived).failures), 1)
+
+    def test_runners_find_and_select_them(self) -> None:
+        """-k, and the name on the command line, pick one of them; pytest does the same."""
+        project = Project(
+            self,
+            {
+                "test_it.py": """
+                    from asynctesting import AsyncTestCase, async_fixture, parametrize
+                    from events import note
+
+                    class PayTests(AsyncTestCase):
+                        @parametrize("status", [200, 503])
+                        async def test_pay(self, status):
+                            note(str(status))
+
+                    @parametrize("backend", ["sqlite", "memory"])
+                    class StoreTests(AsyncTestCase):
+                        @async_fixture(scope="class")
+                        async def store(cls):
+                            yield cls.backend
+
+                        async def test_store(self):
+                            note(self.store)
+                """
+            },
+        )
+        everything = ["200", "503", "memory", "sqlite"]
+        selections: list[tuple[tuple[str, ...], list[str]]] = [
+            (("unittest",), everything),
+            ((*PYTEST,), everything),
+            (("unittest", "-k", "503"), ["503"]),
+            ((*PYTEST, "-k", "503"), ["503"]),
+            (("unittest", "test_it.PayTests.test_pay__503"), ["503"]),
+            (("unittest", "test_it.StoreTests__memory"), ["memory"]),
+            ((*PYTEST, "test_it.py::StoreTests__memory"), ["memory"]),
+            (("unittest", "-k", "StoreTests"), ["memory", "sqlite"]),
+        ]
+        for command, expected in selections:
+            with self.subTest(command=command):
+                ran = project.run(*command)
+
+                self.assertEqual(ran.status, 0, ran.printed)
+                self.assertEqual(sorted(ran.events), expected, ran.printed)
+
+
+class ClassTests(OutcomeAssertions):
+    def test_each_value_is_a_class(self) -> None:
+        """A class-wide fixture is made for each, with the value as an attribute of the class."""
+        log: list[str] = []
+
+        @parametrize("backend", ["sqlite", "memory"])
+        class Case(AsyncTestCase):
+            backend: str
+
+            @async_fixture(scope="class")
+            async def store(cls) -> AsyncIterator[str]:
+                log.append(f"open {cls.backend}")
+                yield cls.backend
+                log.append(f"close {cls.backend}")
+
+            async def test_it(self) -> None:
+                log.append(self.store)
+
+        parametrized: Any = Case
+        for cls in parametrized.classes:
+            self.assertPassed(run_all(cls))
+
+        self.assertEqual(
+            [cls.__name__ for cls in parametrized.classes], ["Case__sqlite", "Case__memory"]
+        )
+        self.assertEqual(
+            log,
+            ["open sqlite", "sqlite", "close sqlite", "open memory", "memory", "close memory"],
+        )
+
+    def test_the_module_has_them(self) -> None:
+        """Discovery and pickling find the generated classes; the base does not run by itself."""
+        module = types.ModuleType("made_up_tests")
+        sys.modules[module.__name__] = module
+        self.addCleanup(sys.modules.pop, module.__name__)
+        source = """
+import unittest
+from asynctesting import parametrize
+
+@parametrize("x", [1, 2])
+class Tests(unittest.TestCase):
+    def test_it(self):
+        self.assertIn(self.x, (1, 2))
+"""
+        exec(source, vars(module))
+
+        suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+
+        self.assertEqual(suite.countTestCases(), 2)
+        self.assertEqual(repr(module.Tests), "<Tests for 1, 2>")
+
+    def test_it_can_be_a_base(self) -> None:
+        """A class may derive from what was written, whatever stands for it now."""
+
+        @parametrize("x", [1])
+        class Case(unittest.TestCase):
+            def test_it(self) -> None: ...
+
+        class Derived(Case):
+            x = 3
+
+        self.assertEqual(names_of(Derived), ["test_it"])
+
+
+class MistakeTests(unittest.TestCase):
+    def test_what_does_not_fit(self) -> None:
+        """Each mistake is said where it is written, with the value."""
+        wrong: list[tuple[str, Any, str]] = [
+            ("a, b", [(1, 2), (3,)], r"needs 2 values for each test, got \(3,\)"),
+            ("a", [], "has no values"),
+            ("not a name", [1], "'not a name' is no name of a parameter"),
+        ]
+        for names, values, message in wrong:
+            with self.subTest(names=names), self.assertRaisesRegex(SettingError, message):
+                parametrize(names, values)
+
+    def test_a_name_that_the_test_does_not_take(self) -> None:
+        """It is said when the test is decorated, and not by a TypeError of each of them."""
+        with self.assertRaisesRegex(SettingError, "has no parameter 'b'"):
+
+            @parametrize("b", [1])
+            def test_it(self: object, a: int) -> None: ...
+
+    def test_a_name_that_is_taken(self) -> None:
+        """A generated test never takes the place of a written one."""
+        with self.assertRaises((SettingError, RuntimeError)) as caught:
+
+            class Case(unittest.TestCase):
+                @parametrize("x", [1])
+                def test_it(self, x: int) -> None: ...
+
+                def test_it__1(self) -> None: ...
+
+        error = caught.exception
+        text = str(error.__cause__ or error)
+        self.assertIn("has a 'test_it__1' already", text)
+
+    def test_a_decorator_that_calls_it(self) -> None:
+        """The message says where @parametrize belongs."""
+
+        @parametrize("x", [1, 2])
+        def test_it(self: object, x: int) -> None: ...
+
+        with self.assertRaisesRegex(TypeError, "not one test but 2. Write @parametrize above"):
+            test_it(self)
+
+    def test_a_generator(self) -> None:
+        """It would never run."""
+        with self.assertRaisesRegex(SilentPassError, "a test with a 'yield' in it"):
+
+            @parametrize("x", [1])
+            async def test_it(self: object, x: int) -> AsyncIterator[int]:
+                yield x
+
+
+def load_tests(
+    loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None
+) -> unittest.TestSuite:
+    """Add the examples in the docstrings."""
+    tests.addTests(doctest.DocTestSuite(_parametrize))
+    return tests
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,289 @@
+"""Scopes and fixtures under every runner: the same tests, and nothing left open by any of them.
+
+What must hold whatever the runner makes of order, processes and threads: each test ran once; in
+each worker, whatever went up before a test came down after it, in reverse; the runner was content.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import unittest
+from typing import Any
+
+from tests.projects import PYTEST, Project, Ran
+
+SHARED = """
+    import asyncio
+    from asynctesting import AsyncTestCase, async_fixture
+    from events import note
+
+    @async_fixture(scope="session")
+    async def session():
+        note("+session")
+        yield asyncio.get_running_loop()
+        note("-session")
+
+    @async_fixture(scope="module")
+    async def module(session):
+        note("+module")
+        yield session
+        note("-module")
+"""
+
+MODULE = """
+    import asyncio
+    import unittest
+    from asynctesting import AsyncTestCase, async_fixture
+    from events import note
+    from shared import module as _module
+
+    class Base(AsyncTestCase):
+        module = _module
+
+        @async_fixture(scope="class")
+        async def server(cls, module):
+            note("+class")
+            async with asyncio.TaskGroup() as group:
+                queue = asyncio.Queue()
+                worker = group.create_task(cls.serve(queue))
+                yield queue
+                worker.cancel()
+            note("-class")
+
+        @staticmethod
+        async def serve(queue):
+            while True:
+                (await queue.get()).set_result(42)
+
+        @async_fixture
+        async def answer(self, server):
+            note("+test")
+            answer = asyncio.get_running_loop().create_future()
+            server.put_nowait(answer)
+            yield answer
+            note("-test")
+
+        @classmethod
+        async def asyncSetUpClass(cls):
+            note("+hook")
+
+        @classmethod
+        async def asyncTearDownClass(cls):
+            note("-hook")
+
+    class ATests(Base):
+        async def test_async(self):
+            self.assertIs(asyncio.get_running_loop(), self.module)
+            self.assertEqual(await self.answer, 42)
+            note(self.id())
+
+        def test_sync(self):
+            note(self.id())
+
+    class BTests(Base):
+        async def test_again(self):
+            self.assertEqual(await self.answer, 42)
+            note(self.id())
+
+    class PlainTests(unittest.TestCase):
+        def test_plain(self):
+            note(self.id())
+
+    del Base
+"""
+
+FILES = {"shared.py": SHARED, "test_1.py": MODULE, "test_2.py": MODULE}
+TESTS = sorted(
+    f"test_{number}.{name}"
+    for number in (1, 2)
+    for name in (
+        "ATests.test_async",
+        "ATests.test_sync",
+        "BTests.test_again",
+        "PlainTests.test_plain",
+    )
+)
+
+# A runner that has never heard of class or module fixtures: it calls each test, and puts back what
+# the test has put on itself.
+NO_FIXTURES = """
+    import sys
+    import unittest
+
+    def flatten(suite):
+        for test in suite:
+            if isinstance(test, unittest.TestSuite):
+                yield from flatten(test)
+            else:
+                yield test
+
+    class Suite(unittest.TestSuite):
+        def run(self, result, debug=False):
+            for test in flatten(unittest.defaultTestLoader.discover(".")):
+                before = dict(vars(test))
+                test(result)
+                vars(test).clear()
+                vars(test).update(before)
+            return result
+
+    result = unittest.TextTestRunner().run(Suite())
+    sys.exit(not result.wasSuccessful())
+"""
+
+# Threads that share a result and have no run of their own: classes are dealt out to them.
+CONCURRENT = """
+    import sys
+    import unittest
+    import testtools
+
+    class Group(unittest.TestSuite):
+        __hash__ = object.__hash__
+
+    def classes(suite):
+        found = {}
+        for test in testtools.iterate_tests(suite):
+            found.setdefault(type(test), Group()).addTest(test)
+        return list(found.values())
+
+    suite = unittest.defaultTestLoader.discover(".")
+    concurrent = testtools.ConcurrentTestSuite(suite, classes)
+    result = testtools.TextTestResult(sys.stderr)
+    result.startTestRun()
+    concurrent.run(result)
+    result.stopTestRun()
+    sys.exit(not result.wasSuccessful())
+"""
+
+
+def needs(module: str) -> Any:
+    """Skip a test where a runner is not installed."""
+    return unittest.skipUnless(importlib.util.find_spec(module), f"needs {module}")
+
+
+class RunnerTests(unittest.TestCase):
+    maxDiff = None
+
+    def assertAllRight(
+        self,
+        *command: str,
+        strict: bool = True,
+        late: bool = False,
+        elsewhere: bool = False,
+        **files: str,
+    ) -> Ran:
+        """Assert that a runner runs each test once and that every worker ends what it began.
+
+        Args:
+            command: The runner.
+            strict: Whether the interpreter takes warnings as errors; not every runner bears that.
+            late: Whether scopes may end as late as with the process.
+            elsewhere: Whether another thread may end them.
+            files: Further files, by name without suffix.
+        """
+        more = {f"{name}.py": source for name, source in files.items()}
+        ran = Project(self, {**FILES, **more}).run(*command, strict=strict)
+        self.assertEqual(ran.status, 0, ran.printed)
+        self.assertEqual(sorted(e for e in ran.events if e[0] not in "+-"), TESTS, ran.printed)
+        for worker, words in ran.by_worker.items():
+            if not elsewhere:
+                self.assertNested(worker, words)
+        for word in filter(lambda word: word[0] == "+", ran.events):
+            self.assertEqual(ran.events.count(word), ran.events.count("-" + word[1:]), word)
+        if not late:
+            self.assertNotIn("LateTeardownWarning", ran.printed)
+        return ran
+
+    def assertNested(self, worker: str, words: list[str]) -> None:
+        """Assert that what goes up comes down in reverse, and that tests find it up."""
+        standing: list[str] = []
+        for word in words:
+            if word[0] == "+":
+                standing.append(word[1:])
+            elif word[0] == "-":
+                self.assertEqual(standing.pop(), word[1:], (worker, words))
+            elif "Plain" not in word:
+                wanted = ["session", "module", "class", "hook", "test"]
+                self.assertEqual(standing, wanted, (worker, words))
+        self.assertEqual(standing, [], (worker, words))
+
+    def test_unittest(self) -> None:
+        """The runner of the standard library."""
+        ran = self.assertAllRight("unittest")
+
+        self.assertEqual(ran.events.count("+session"), 1)
+        self.assertEqual(ran.events.count("+module"), 2)
+        self.assertEqual(ran.events.count("+class"), 4)
+
+    def test_unittest_with_catch_and_buffer(self) -> None:
+        """Its options -c, -b and -f change nothing."""
+        self.assertAllRight("unittest", "-c", "-b", "-f")
+
+    def test_asynctesting(self) -> None:
+        """Our own runner, in a random order."""
+        ran = self.assertAllRight("asynctesting", "--shuffle", "7")
+
+        self.assertEqual(ran.events.count("+session"), 1)
+
+    def test_pytest(self) -> None:
+        """pytest with our plugin, which needs no configuration."""
+        ran = self.assertAllRight(*PYTEST)
+
+        self.assertEqual(ran.events.count("+session"), 1)
+        self.assertEqual(ran.events.count("+module"), 2)
+
+    def test_pytest_without_our_plugin(self) -> None:
+        """Switched off, the session ends with the process, and says so."""
+        plain = [a for a in PYTEST if a != "asynctesting.pytest_plugin"]
+        plain = plain[:-1] if plain[-1] == "-p" else plain
+        ran = self.assertAllRight(*plain, "-p", "no:asynctesting", late=True)
+
+        self.assertIn("LateTeardownWarning", ran.printed)
+
+    @needs("xdist")
+    def test_xdist(self) -> None:
+        """pytest-xdist: every worker process has a session of its own."""
+        for distribution in ("load", "loadscope"):
+            with self.subTest(distribution=distribution):
+                self.assertAllRight(*PYTEST, "-n", "2", "--dist", distribution)
+
+    @needs("nose2")
+    def test_nose2(self) -> None:
+        """nose2 runs class and module fixtures as unittest does."""
+        self.assertAllRight("nose2", strict=False)
+
+    @needs("unittest_parallel")
+    def test_unittest_parallel(self) -> None:
+        """Processes and threads, at each level; that of tests calls no class fixture."""
+        for level in ("module", "class", "test"):
+            for threads in ([], ["--thread"]):
+                with self.subTest(level=level, threads=bool(threads)):
+                    command = ["-j", "2", "--level", level, *threads]
+                    self.assertAllRight("unittest_parallel", *command, strict=False)
+
+    @needs("stestr")
+    def test_stestr(self) -> None:
+        """stestr: worker processes that stream their results."""
+        config = "[DEFAULT]\ntest_path=.\ntop_dir=.\n"
+        project = Project(self, FILES)
+        (project.folder / ".stestr.conf").write_text(config)
+        self.assertEqual(project.run("stestr", "init", strict=False).status, 0)
+
+        ran = project.run("stestr", "run", "--concurrency", "2", strict=False)
+
+        self.assertEqual(ran.status, 0, ran.printed)
+        self.assertEqual(sorted(e for e in ran.events if e[0] not in "+-"), TESTS, ran.printed)
+        for worker, words in ran.by_worker.items():
+            self.assertNested(worker, words)
+
+    @needs("testtools")
+    def test_threads_that_share_a_result(self) -> None:
+        """testtools deals classes out to threads; the end of the run comes in the main thread."""
+        self.assertAllRight("run_them", strict=False, elsewhere=True, run_them=CONCURRENT)
+
+    def test_a_runner_without_class_fixtures(self) -> None:
+        """Whatever it never calls, the tests start, and the end of the run ends."""
+        self.assertAllRight("run_them", run_them=NO_FIXTURES)
+
+
+if __name__ == "__main__":
+    unittest.main()
