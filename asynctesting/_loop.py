@@ -21,7 +21,6 @@ import collections
 import functools
 import os
 import selectors
-import threading
 import time
 import warnings
 import weakref
@@ -35,10 +34,6 @@ from .errors import NotCheckedWarning
 __unittest = True
 
 _NOTHING: Mapping[Any, Any] = {}
-
-#: Threads that were there before us, those of a runner or a plugin: they never call a test's loop.
-#: Noted when this module is read, since any thread that comes later may be a test's own.
-ELDERS = weakref.WeakSet(threading.enumerate())
 
 # How many seconds beyond a test's limit its next timer must lie before that is said at once. A
 # test that polls in short steps meets its limit like any other.

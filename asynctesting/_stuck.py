@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._inflight import Outside, Threads
-from ._internals import tasks_of
-from ._loop import ELDERS
+from ._internals import ELDERS, tasks_of
 from ._report import indent
 from ._waits import WaitGraph
 from .errors import ClockStoppedError, DeadlockError, LivelockError, TimeLimitError
