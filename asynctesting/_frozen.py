@@ -115,7 +115,7 @@ def parse(when: When) -> dt.datetime:
     return found
 
 
-def check_offset(tz_offset: float | dt.timedelta) -> None:
+def check_offset(tz_offset: Any) -> None:
     """Refuse a local time zone that nobody lives in.
 
     Raises:

@@ -566,7 +566,8 @@ class VirtualClockMixin(_ClockMixin):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if issubclass(cls, unittest.TestCase) and not issubclass(cls, AsyncTestCase):
+        kind: Any = cls
+        if issubclass(kind, unittest.TestCase) and not issubclass(kind, AsyncTestCase):
             raise SettingError(
                 f"{cls.__qualname__} has VirtualClockMixin and is no AsyncTestCase, so there is no "
                 "event loop that it could move. Take AsyncTestCase, or move time.monotonic() alone "
