@@ -480,4 +480,7 @@ def _enter(scope: WideScope, cm: Any) -> Any:
     entering = scope.enter(cm, add_cleanup)
     if asyncio._get_running_loop() is not None:
         return entering
-    return scope.perform("set-up", lambda: entering)
+    try:
+        return scope.perform("set-up", lambda: entering)
+    finally:
+        entering.close()  # where it could not be awaited; else it is done

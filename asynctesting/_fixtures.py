@@ -253,9 +253,14 @@ def plan_of(cls: type) -> FixturePlan | None:
     Raises:
         FixtureError: If they can't be set up in any order.
     """
+    if not any(
+        isinstance(attribute, AsyncFixture)
+        for base in cls.__mro__
+        if not base.__module__.startswith(("unittest.", "asynctesting.")) and base is not object
+        for attribute in vars(base).values()
+    ):
+        return None  # as most classes, which need not pay for more than this look
     names = [name for name in _names(cls) if isinstance(_static(cls, name), AsyncFixture)]
-    if not names:
-        return None
     make = _Planner(cls)
     wide: list[Node] = []
     narrow: list[Node] = []
@@ -324,7 +329,7 @@ class _Planner:
             fixture = _static(self._cls, parameter)
             if isinstance(fixture, AsyncFixture):
                 found.append((parameter, self.node(parameter, fixture, ())))
-            elif needed:
+            elif needed and not _is_wrapped(function):
                 raise FixtureError(
                     f"{self._cls.__qualname__}.{test} asks for {parameter!r}, and the class has no "
                     f"fixture of that name{self._suggest(parameter)}"
@@ -363,6 +368,11 @@ class _Planner:
                 f"{'  ' * (depth + 1)}{arrow}{name} (scope {fixture.scope!r}, {_where(fixture)})"
             )
         return "\n".join(lines)
+
+
+def _is_wrapped(function: Callable[..., Any]) -> bool:
+    # mock.patch() and its kin pass arguments of their own to what they wrap.
+    return hasattr(function, "__wrapped__") and "__signature__" not in vars(function)
 
 
 def _where(fixture: AsyncFixture[Any]) -> str:

@@ -164,9 +164,7 @@ class NestedScope(Scope):
     def _made(self, task: asyncio.Task[Any]) -> bool:
         if task in _abandoned or task in self._tasks_before:
             return False
-        return self._is_ours(_internals.context_of_task(task))
-
-    def _is_ours(self, context: Context | None) -> bool:
+        context = _internals.context_of_task(task)
         mark = None if context is None else context.get(_mark)
         return mark is None or mark is self._mark
 
@@ -181,7 +179,10 @@ class NestedScope(Scope):
     def _open_here(self, loop: Loop) -> list[Open]:
         if not isinstance(loop, LazyEventLoop) or not loop.watched_files:
             return []
-        return [found for found in find_open(loop) if self._is_ours(found.context)]
+        return [found for found in find_open(loop) if self._opened(found)]
+
+    def _opened(self, found: Open) -> bool:
+        return found.context is not None and found.context.get(_mark) is self._mark
 
     def _held_around(self, things: list[Any]) -> set[int]:
         """Return which of *things* a scope around holds; it answers for them at its own end."""
@@ -276,6 +277,7 @@ class WideScope(NestedScope):
     begun = False
     failure: Exception | None = None
     owes_teardown = False
+    _calling = False
 
     def __init__(
         self,
@@ -362,6 +364,23 @@ class WideScope(NestedScope):
                 if self.collector is not None:
                     self.collector.end()
                 self._give_loop_back()
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a synchronous *function* in the scope's context.
+
+        Raises:
+            ScopeError: From inside of such a call; a context can't be entered twice.
+        """
+        if self._calling:
+            raise ScopeError(
+                f"{self.name} is busy with the synchronous fixture or cleanup that asks it to "
+                "await something. Make that one async, and await there"
+            )
+        self._calling = True
+        try:
+            return super().call(function, *args, **kwargs)
+        finally:
+            self._calling = False
 
     def perform(
         self, phase: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -507,6 +526,9 @@ class WideScope(NestedScope):
 
     def _made(self, task: asyncio.Task[Any]) -> bool:
         return task in self._adopted or super()._made(task)
+
+    def _opened(self, found: Open) -> bool:
+        return found.thing in self._adopted or super()._opened(found)
 
 
 def _why_cut(scope: WideScope) -> str:

@@ -589,6 +589,22 @@ class MistakeTests(unittest.TestCase):
 
                 async def test_it(self, nothing: str) -> None: ...
 
+    def test_arguments_of_other_decorators_are_theirs(self) -> None:
+        """What mock.patch() passes is no name of a fixture; both can be had at once."""
+
+        class Case(AsyncTestCase):
+            @async_fixture(autouse=False)
+            async def row(self) -> str:
+                return "row"
+
+            @mock.patch("os.getcwd", return_value="here")
+            async def test_it(self, getcwd: mock.Mock, row: str) -> None:
+                self.assertEqual((getcwd(), row), ("here", "row"))
+
+        outcome = run_class(Case)
+
+        self.assertEqual((outcome.raised, outcome.testsRun), ([], 1))
+
     def test_a_loop_scope_that_is_too_narrow(self) -> None:
         """The error names the fixture that needs a wider one."""
         with self.assertRaisesRegex(SettingError, "'class', but the fixture 'pool' needs"):

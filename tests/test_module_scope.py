@@ -6,7 +6,14 @@ import asyncio
 import unittest
 from unittest import mock
 
-from asynctesting import AsyncTestCase, ScopeError, _registry, addModuleAsyncCleanup
+from asynctesting import (
+    AsyncTestCase,
+    ScopeError,
+    _registry,
+    addModuleAsyncCleanup,
+    async_fixture,
+    enterModuleAsyncContext,
+)
 from tests.projects import PYTEST, Project
 from tests.support import Outcome, OutcomeAssertions, run_case
 
@@ -282,6 +289,21 @@ class ModuleTests(OutcomeAssertions):
         outcome.stopTestRun()
 
         self.assertFailsWith(outcome, ScopeError, "Give the class loop_scope = 'module'")
+
+    def test_a_synchronous_fixture_that_asks_its_scope_to_await(self) -> None:
+        """Its scope is busy calling it; the message says what to do instead."""
+
+        class Case(AsyncTestCase):
+            @async_fixture(scope="module")
+            def busy(cls) -> object:
+                return enterModuleAsyncContext(asyncio.TaskGroup())
+
+            async def test_it(self) -> None: ...
+
+        outcome = run_case(Case)
+        outcome.stopTestRun()
+
+        self.assertFailsWith(outcome, ScopeError, "Make that one async, and await there")
 
     def test_two_loops_in_one_module(self) -> None:
         """Classes that make their loops in different ways share no scope, and so no loop."""
