@@ -19,13 +19,14 @@ from __future__ import annotations
 import asyncio
 import collections
 import functools
+import math
 import os
 import selectors
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from . import _pauses
 from ._executor import DaemonExecutor
@@ -84,6 +85,27 @@ class _RealSelector(selectors.DefaultSelector):
             if loop._ready:
                 timeout = 0
         return super().select(timeout)
+
+
+class Guard(Protocol):
+    """Who runs a loop step by step, and what the loop may ask and tell."""
+
+    name: str
+
+    @property
+    def main_task(self) -> asyncio.Task[Any] | None:
+        """The task for whose sake the loop runs."""
+
+    @property
+    def due_at(self) -> float:
+        """When the running test has to be over, as real ``time.monotonic()`` has it."""
+
+    @property
+    def limit(self) -> float | None:
+        """The limit behind that, in real seconds."""
+
+    def on_stuck(self, error: Exception) -> None:
+        """Take an error that says why the loop can't get anywhere; cancel whoever waits."""
 
 
 class LazyEventLoop(asyncio.SelectorEventLoop):
@@ -218,14 +240,18 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
 
     # Waiting in vain ----------------------------------------------------------------------------
 
-    #: Takes an error that says why the loop can't get anywhere, in place of :meth:`fail_stuck`,
-    #: and sees to it that whoever waits is cancelled.
-    on_stuck: Callable[[Exception], None] | None = None
-    #: The task that :meth:`run_until_complete` waits for.
-    main_task: asyncio.Task[Any] | None = None
-    #: When the running test has to be over, as real ``time.monotonic()`` has it.
-    due_at: float | None = None
+    #: Whoever runs the loop step by step, as a test's scope does, and hears of its errors.
+    guard: Guard | None = None
+    # The task that run_until_complete() waits for, and what is wrong with it.
+    _awaited: asyncio.Task[Any] | None = None
     _stuck_error: Exception | None = None
+
+    @property
+    def main_task(self) -> asyncio.Task[Any] | None:
+        """The task for whose sake the loop runs."""
+        if self._awaited is not None or self.guard is None:
+            return self._awaited
+        return self.guard.main_task
 
     def _about_to_wait(self, timeout: float | None) -> float | None:
         """Look, before a wait in real time, whether anything can end it; return how long to wait.
@@ -235,9 +261,8 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         """
         from . import _stuck  # what rarely happens is loaded when it does
 
-        if timeout is not None and (
-            self.due_at is None or self._real_time() + timeout <= self.due_at + _CLEARLY_LATER
-        ):
+        due_at = math.inf if self.guard is None else self.guard.due_at
+        if timeout is not None and self._real_time() + timeout <= due_at + _CLEARLY_LATER:
             return timeout
         error = _stuck.find_hopeless_wait(self, timeout)
         # A thread may have called us and gone to rest just before we looked at it, or have been
@@ -263,10 +288,10 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
             Exception: *error* itself, where nobody is left to cancel, or where a cancellation has
                 had no effect.
         """
-        if self.on_stuck is not None:
-            self.on_stuck(error)
+        main = self._awaited
+        if main is None and self.guard is not None:
+            self.guard.on_stuck(error)
             return
-        main = self.main_task
         if main is None or main.done() or self._stuck_error is not None:
             raise error
         self._stuck_error = error
@@ -280,9 +305,8 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         """
         if asyncio.iscoroutine(future):
             future = self.create_task(future)
-        before, self.main_task = self.main_task, None
-        if isinstance(future, asyncio.Task):
-            self.main_task = future
+        before = self._awaited
+        self._awaited = future if isinstance(future, asyncio.Task) else None
         try:
             result = super().run_until_complete(future)
         except asyncio.CancelledError:
@@ -294,7 +318,7 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
                 raise self._stuck_error  # somebody swallowed the cancellation
             return result
         finally:
-            self.main_task = before
+            self._awaited = before
             self._stuck_error = None
 
     # Time ---------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class NestedScope(Scope):
 
     parent: WideScope | None = None
     _handler_before: Any = None
-    _stuck_before: Any = None
+    _guard_before: Any = None
     # What has the process read the loop's clock, where that is a virtual one.
     _patch: Any = None
     # Tasks of no known origin are ours if they were not there before.
@@ -74,7 +74,7 @@ class NestedScope(Scope):
         self._handler_before = loop.get_exception_handler()
         loop.set_exception_handler(self._on_loop_exception)
         if isinstance(loop, LazyEventLoop):
-            self._stuck_before, loop.on_stuck = loop.on_stuck, self._on_stuck
+            self._guard_before, loop.guard = loop.guard, self
         *_, root = (self, *self.lineage())
         patch = getattr(root._factory, "patch", None)
         if patch is not None:
@@ -91,8 +91,8 @@ class NestedScope(Scope):
         if loop is not None and not loop.is_closed():
             loop.set_exception_handler(self._handler_before)
             if isinstance(loop, LazyEventLoop):
-                loop.on_stuck = self._stuck_before
-        self._handler_before = self._stuck_before = None
+                loop.guard = self._guard_before
+        self._handler_before = self._guard_before = None
 
     def _stop_patch(self) -> None:
         if self._patch is not None:

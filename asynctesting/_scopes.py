@@ -139,7 +139,7 @@ class Scope:
             loop.set_debug(self._debug)
         loop.set_exception_handler(self._on_loop_exception)
         if isinstance(loop, LazyEventLoop):
-            loop.on_stuck = self._on_stuck
+            loop.guard = self
         if not isinstance(loop, LazyEventLoop):
             # Ours makes one at need; another loop gets one whose jobs can be left behind.
             self._executor = DaemonExecutor()
@@ -216,13 +216,7 @@ class Scope:
         self._keep = keep
         self._done = self._given_up = False
         self._wake_owner(loop)
-        if isinstance(loop, LazyEventLoop):
-            loop.main_task = self._owner
-            loop.due_at = self.watch.due
-            escaped = self._drive(loop)
-            loop.main_task = None  # a task that nobody holds any more is gone at once
-        else:
-            escaped = self._drive(loop)
+        escaped = self._drive(loop)
         return self._conclude(escaped)
 
     def _wake_owner(self, loop: Loop) -> None:
@@ -406,17 +400,29 @@ class Scope:
         else:
             self._give_up_owner(loop)
 
-    def _on_stuck(self, error: Exception) -> None:
+    @property
+    def main_task(self) -> asyncio.Task[None] | None:
+        """The task of the phases."""
+        return self._owner
+
+    @property
+    def due_at(self) -> float:
+        """When the limit runs out; a debugger moves that."""
+        return self.watch.due
+
+    @property
+    def limit(self) -> float | None:
+        """The limit, in real seconds."""
+        return self.watch.limit
+
+    def on_stuck(self, error: Exception) -> None:
         """Cancel the phase that can't get anywhere, for the loop that has found that out.
 
         Where that has no effect, the second call gives the phase up.
         """
         loop, owner = self._loop, self._owner
-        if isinstance(loop, LazyEventLoop) and isinstance(error, TimeLimitError):
-            known, loop.due_at = loop.due_at, self.watch.due
-            if known != loop.due_at:
-                return  # a debugger has moved the limit; the loop looks again
-            loop.due_at = None
+        if isinstance(error, TimeLimitError):
+            error.limit, error.phase = self.limit, self.phase
         if loop is not None and self._winding_down:
             self._given_up = True
             loop.stop()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._inflight import Outside, Threads
 from ._internals import ELDERS, tasks_of
-from ._report import indent
+from ._report import indent, seconds
 from ._waits import WaitGraph
 from .errors import ClockStoppedError, DeadlockError, LivelockError, TimeLimitError
 
@@ -56,13 +56,16 @@ def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception 
     graph = _graph(loop)
     if not graph.waits:
         return None
+    guard = loop.guard
+    name = "this test" if guard is None else guard.name
+    limit = "" if guard is None or guard.limit is None else f" of {seconds(guard.limit)}"
     verdict = (
-        f"this test can't finish in time: nothing can happen before the next timer, in "
-        f"{_ahead_in(timeout)}, and its limit runs out before that."
+        f"{name} can't finish in time: nothing can happen before the next timer, in "
+        f"{_ahead_in(timeout)}, and its limit{limit} runs out before that."
     )
     advice = (
-        "Give it longer with @timeout(seconds), or let it sleep on a virtual clock, which takes "
-        "no time: VirtualClockMixin."
+        "Give it longer with @asynctesting.timeout(seconds), or let it sleep on a virtual clock, "
+        "which takes no\ntime: VirtualClockMixin."
     )
     return TimeLimitError(
         _message(verdict, graph, None, advice),

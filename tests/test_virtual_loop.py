@@ -586,12 +586,21 @@ class StuckTests(LoopCase):
             async def main() -> None:
                 await future
 
-            def take(error: Exception) -> None:
-                told.append(error)
-                future.set_result(None)
+            class Case:
+                name = "a case"
+                due_at = float("inf")
+                limit = None
 
-            loop.on_stuck = take
-            loop.run_until_complete(main())
+                def __init__(self) -> None:
+                    self.main_task = loop.create_task(main())
+                    self.main_task.add_done_callback(lambda _: loop.stop())
+
+                def on_stuck(self, error: Exception) -> None:
+                    told.append(error)
+                    future.set_result(None)
+
+            loop.guard = Case()
+            loop.run_forever()
         self.assertIsInstance(told[0], DeadlockError)
 
     def test_callbacks_from_threads_are_not_lost_on_the_brink(self) -> None:
