@@ -13,7 +13,6 @@ import gc
 import sys
 import threading
 import warnings
-import weakref
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -256,11 +255,6 @@ def error_holder(description: str) -> Any:
 
 
 # Threads ---------------------------------------------------------------------------------------
-
-
-#: Threads that were there before us, those of a runner or a plugin: they never call a test's loop.
-#: Noted when this module is read, since any thread that comes later may be a test's own.
-ELDERS: weakref.WeakSet[threading.Thread] = weakref.WeakSet(threading.enumerate())
 
 
 def raise_in_thread(thread_id: int, exception: type[BaseException]) -> None:

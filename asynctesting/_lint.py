@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-from ._settings import check_leaks, check_timeout
+from ._settings import check_leaks, check_loop_debug, check_timeout
 from .errors import AsyncTestingError, BridgeError, SettingError, SilentPassError
 
 __unittest = True
@@ -62,7 +62,11 @@ def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTesti
                 f"@async_test: just write 'async def {name}', without the decorator"
             )
     if own_settings:
-        checks = (("timeout", check_timeout), ("leaks", check_leaks))
+        checks = (
+            ("timeout", check_timeout),
+            ("leaks", check_leaks),
+            ("loop_debug", check_loop_debug),
+        )
         for name, check in (*checks, ("loop_factory", check_loop_factory)):
             try:
                 check(getattr(cls, name), f"{cls.__qualname__}.{name}")

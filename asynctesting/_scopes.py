@@ -166,6 +166,7 @@ class Scope:
             watch.interruptible = True
             result = self._context.run(function, *args, **kwargs)
         except Interruption as interruption:
+            watch.interruptible = False
             watch.answered()
             raise self._describe_limit().with_traceback(_without_ours(interruption)) from None
         finally:
@@ -291,7 +292,10 @@ class Scope:
                 except BaseException as error:
                     escaped = error
                 if isinstance(escaped, Interruption):
+                    # Not again while we deal with this one.
+                    watch.interruptible = False
                     self._expire()
+                    watch.interruptible = True
                     continue
                 # KeyboardInterrupt, an exit in another task, or an error of the loop itself: the
                 # owner is cancelled, so that its finally blocks run, and then the error goes on.
@@ -668,7 +672,9 @@ class Scope:
                 try:
                     loop.run_forever()
                 except Interruption:
+                    self.watch.interruptible = False
                     self._expire()
+                    self.watch.interruptible = True
         finally:
             self.watch.interruptible = False
             self._winding_down = self._running = False

@@ -74,6 +74,19 @@ def check_leaks(value: object, source: str) -> str:
     return str(value)
 
 
+def check_loop_debug(value: object, source: str) -> bool | None:
+    """Return *value* if it says how debug mode is set.
+
+    Raises:
+        SettingError: If it is none of ``True``, ``False`` and ``None``.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise SettingError(
+            f"{source} must be True, False, or None to follow the interpreter; got {value!r}"
+        )
+    return value
+
+
 def parse_timeout(text: str, source: str) -> float | None:
     """Read a limit from text: a number of seconds, or ``none``.
 

@@ -7,12 +7,17 @@ decides when that is, or how the error reaches the test: the loop does.
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ._inflight import Outside, Threads
-from ._internals import ELDERS, tasks_of
+from ._executor import DaemonExecutor
+from ._inflight import Outside, Sockets, Threads
+from ._internals import tasks_of
 from ._report import indent, seconds
+from ._syscalls import native_threads
 from ._waits import WaitGraph
 from .errors import ClockStoppedError, DeadlockError, LivelockError, TimeLimitError
 
@@ -29,17 +34,58 @@ LOOKS = 10
 
 
 def can_wake(loop: LazyEventLoop) -> bool:
-    """Tell whether anything outside could still wake a loop on real time that is about to wait."""
+    """Tell whether anything outside could still wake a loop on real time that is about to wait.
+
+    A false "nothing can" is far worse than a limit that has to run out. So whatever is not proved
+    to rest counts: any signal handler, any job, any thread, those of C and of other tools included.
+    """
     return bool(
         loop.watched_files
-        or getattr(loop, "_signal_handlers", None)
-        or Threads(None, None, ELDERS).can_go_on()
+        or _may_be_signalled(loop)
+        or _has_running_job(loop)
+        or _has_unknown_threads()
+        or _threads().can_go_on()
     )
 
 
 def has_foreign_threads() -> bool:
     """Tell whether there are threads that may begin or end without a sound."""
-    return bool(Threads(None, None, ELDERS).foreign())
+    return bool(_threads().foreign())
+
+
+def _threads(clock: VirtualClock | None = None, sockets: Sockets | None = None) -> Threads:
+    # No thread is too old to call us: one of the application, which was imported before us, may
+    # well do so.
+    return Threads(clock, sockets, weakref.WeakSet([threading.current_thread()]))
+
+
+def _may_be_signalled(loop: LazyEventLoop) -> bool:
+    if getattr(loop, "_signal_handlers", None):
+        return True
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    return any(callable(handler) and not _is_known_handler(handler) for handler in handlers)
+
+
+def _is_known_handler(handler: Any) -> bool:
+    """Tell whether a handler is the interpreter's, unittest's for Ctrl-C, or our own."""
+    module = getattr(handler, "__module__", None) or type(handler).__module__
+    return handler is signal.default_int_handler or str(module).startswith(
+        ("unittest.", "asynctesting.")
+    )
+
+
+def _has_running_job(loop: LazyEventLoop) -> bool:
+    executor = getattr(loop, "_default_executor", None)
+    return isinstance(executor, DaemonExecutor) and not executor.is_idle()
+
+
+def _has_unknown_threads() -> bool:
+    """Tell whether there are threads that Python has not started, or that wait for a process."""
+    known = threading.enumerate()
+    if any(thread.name.startswith(("waitpid-", "asyncio-waitpid-")) for thread in known):
+        return True
+    ours = {t.native_id for t in known if not isinstance(t, threading._DummyThread)}
+    return not native_threads() <= ours
 
 
 def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception | None:
@@ -80,8 +126,13 @@ def find_deadlock(
     if outside is None:
         if can_wake(loop):
             return None
-    # A thread that is older than the loop holds no clock, but may well call the loop back.
-    elif outside.can_wake() or Threads(clock, outside.sockets, ELDERS).can_go_on():
+    elif (
+        outside.can_wake()
+        or _may_be_signalled(loop)
+        or _has_unknown_threads()
+        # A thread that is older than the loop holds no clock, but may well call the loop back.
+        or _threads(clock, outside.sockets).can_go_on()
+    ):
         return None
     graph = _graph(loop)
     if not graph.waits:

@@ -48,6 +48,7 @@ _KNOWN = sys.platform == "linux" and bool(_NAMES)
 # 32 or 64 bits, means "for ever"; so does a null pointer.
 _LIMIT_NUMBER = {"epoll_wait": 3, "epoll_pwait": 3, "poll": 2}
 _LIMIT_POINTER = {"ppoll": 2, "select": 4, "pselect6": 4}
+_FUTEX_PRIVATE = 0x80
 _FUTEX_WAITS = (0, 9)  # FUTEX_WAIT, FUTEX_WAIT_BITSET
 
 
@@ -60,6 +61,14 @@ def rest_of_thread(native_id: int | None) -> tuple[Rest, int]:
     if not _KNOWN or native_id is None:
         return Rest.UNKNOWN, -1
     return parse_call(_read(f"/proc/self/task/{native_id}/syscall"))
+
+
+def native_threads() -> set[int]:
+    """Return the kernel's numbers of this process's threads; none where it does not say."""
+    try:
+        return {int(name) for name in os.listdir("/proc/self/task")} if _KNOWN else set()
+    except OSError:
+        return set()
 
 
 def waits_for_its_input(pid: int) -> bool:
@@ -114,7 +123,9 @@ def parse_call(line: str | None) -> tuple[Rest, int]:
         return Rest.BUSY, -1
     arguments = [int(word, 16) for word in words[1:7]]
     if name == "futex":
-        waits = arguments[1] & 0x7F in _FUTEX_WAITS
+        # Without the private flag another process may end the wait, as with the locks of
+        # multiprocessing.
+        waits = arguments[1] & 0x7F in _FUTEX_WAITS and arguments[1] & _FUTEX_PRIVATE
         return (Rest.PARKED if waits and arguments[3] == 0 else Rest.BUSY), -1
     if name in ("accept", "accept4"):
         return Rest.LISTENING, -1
