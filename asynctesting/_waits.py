@@ -24,6 +24,9 @@ __unittest = True
 
 Task = asyncio.Task[Any]
 
+# Nobody reads on that far, and a hundred thousand tasks would take seconds to look at.
+_MOST_TASKS = 2000
+
 # What asyncio's own waiting methods have as their ``self``, and what is then waited for.
 _PRIMITIVES: tuple[type[Any], ...] = (
     asyncio.Lock,
@@ -70,6 +73,8 @@ class WaitGraph:
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         pending = [task for task in tasks if not task.done()]
+        self.left_out = len(pending[_MOST_TASKS:])
+        del pending[_MOST_TASKS:]
         holders = _holders(pending)
         self.waits = {task: _wait_of(task, holders) for task in pending}
         self.cycle = self._find_cycle()
@@ -84,11 +89,30 @@ class WaitGraph:
         """
         drawn: list[str] = []
         seen: set[Task] = set()
-        for task in self._roots():
-            drawn += self._draw(task, "", "", seen)
-        if len(drawn) > limit:
-            drawn[limit:] = [f"... and {len(drawn) - limit} lines more"]
+        roots = list(dict.fromkeys(task for task in self._roots() if task in self.waits))
+        for task, more in self._folded(roots, seen):
+            drawn += self._draw(task, more, "", "", seen)
+        left_out = max(0, len(drawn) - limit)
+        if left_out:
+            drawn[limit:] = [f"... and {left_out} lines more"]
+        if self.left_out:
+            drawn.append(f"... and {self.left_out} tasks more")
         return drawn
+
+    def _folded(self, tasks: list[Task], seen: set[Task]) -> Iterator[tuple[Task, int]]:
+        """Yield each of *tasks* with the number of those that wait like it and are left out."""
+        like: dict[object, list[Task]] = {}
+        for task in tasks:
+            wait = self.waits[task]
+            # Those that wait for other tasks have something of their own to show.
+            alone = bool(wait.for_tasks) or task in self.cycle or task is tasks[0]
+            like.setdefault(task if alone else (wait.what, wait.place), []).append(task)
+        for first, *others in like.values():
+            if first in seen:
+                continue
+            others = [task for task in others if task not in seen]
+            seen.update(others)
+            yield first, len(others)
 
     def _roots(self) -> Iterator[Task]:
         waited_for = {inner for wait in self.waits.values() for inner in wait.for_tasks}
@@ -100,20 +124,21 @@ class WaitGraph:
         yield from (task for task in [*rest, *self.cycle] if task is not first)
         yield from (task for task in self.waits if task is not first)
 
-    def _draw(self, task: Task, first: str, rest: str, seen: set[Task]) -> Iterator[str]:
+    def _draw(self, task: Task, more: int, first: str, rest: str, seen: set[Task]) -> Iterator[str]:
         if task in seen:
             return
         seen.add(task)
         wait = self.waits[task]
         star = "*" if task in self.cycle else ""
-        yield f"{first}{star}{wait}"
+        yield f"{first}{star}{wait}" + (f"   (and {more} more there)" if more else "")
         if wait.place is not None:
             yield f"{rest}    {wait.place}"
         below = [inner for inner in wait.for_tasks if inner in self.waits and inner not in seen]
-        for number, inner in enumerate(below):
-            last = number == len(below) - 1
+        below_folded = list(self._folded(below, seen))
+        for number, (inner, others) in enumerate(below_folded):
+            last = number == len(below_folded) - 1
             branch, stem = ("└─ ", "   ") if last else ("├─ ", "│  ")
-            yield from self._draw(inner, rest + branch, rest + stem, seen)
+            yield from self._draw(inner, others, rest + branch, rest + stem, seen)
 
     def _find_cycle(self) -> list[Task]:
         clean: set[Task] = set()
@@ -160,22 +185,27 @@ def _wait_of(task: Task, holders: dict[int, list[Task]]) -> Wait:
     frames = frames_of(task.get_coro())
     place = waiting_place(task)
     future = getattr(task, "_fut_waiter", None)
+    primitive: Any = None
     for frame in reversed(frames):
         if not is_plumbing(frame.f_code.co_filename):
             break
         owner = frame.f_locals.get("self")
         if isinstance(owner, _PRIMITIVES):
-            held_by = [t for t in holders.get(id(owner), ()) if t is not task]
-            what = f"{type(owner).__name__}{_named(owner, frames)}"
-            return Wait(task, what, place, held_by, bool(held_by))
-        if isinstance(owner, asyncio.TaskGroup):
+            primitive = owner  # and on: a Barrier waits by means of a Condition
+        elif isinstance(owner, asyncio.TaskGroup):
             children = [t for t in getattr(owner, "_tasks", ()) if not t.done()]
             return Wait(task, f"TaskGroup with {_count(children)}", place, children)
-        waited = frame.f_locals.get("fs")
-        if frame.f_code.co_name == "_wait" and waited is not None:
+        elif frame.f_code is asyncio.sleep.__code__:
+            return Wait(task, f"sleep({frame.f_locals.get('delay')!r})", place)
+        elif frame.f_code.co_name == "_wait" and "fs" in frame.f_locals:
+            waited = frame.f_locals["fs"]
             children = [t for t in waited if isinstance(t, asyncio.Task) and not t.done()]
             return Wait(task, f"wait() on {_count(children)}", place, children)
-    return _wait_for_future(task, future, frames, place)
+    if primitive is None:
+        return _wait_for_future(task, future, frames, place)
+    held_by = [t for t in holders.get(id(primitive), ()) if t is not task]
+    what = f"{type(primitive).__name__}{_named(primitive, frames)}"
+    return Wait(task, what, place, held_by, bool(held_by))
 
 
 def _wait_for_future(task: Task, future: Any, frames: list[FrameType], place: Place | None) -> Wait:

@@ -17,9 +17,12 @@ html_title = f"asynctesting {release}"
 # build reads nothing from the network.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(typing|collections|contextlib|asyncio|unittest|types|contextvars|datetime|dt)\..*"),
+    (
+        "py:.*",
+        r"(typing|collections|contextlib|asyncio|unittest|types|contextvars|datetime|dt)\..*",
+    ),
     # Types of ours that are seen in signatures and promised by no name.
-    ("py:class", r"(.*\.)?(Mode|Seconds|WallClock)"),
+    ("py:class", r"(.*\.)?(Mode|Seconds|WallClock|AsyncFixture|_Decorator)"),
     ("py:class", r"(Any|Callable|ClassVar|Sequence|type|(.*\.)?_[A-Z])"),
 ]
 

@@ -772,6 +772,20 @@ class FrozenTimeTests(OutcomeAssertions):
 
 
 class ImportTests(unittest.TestCase):
+    def test_freezegun_imported_in_a_region_takes_no_harm(self) -> None:
+        """It takes our stand-in for the real clock, which outside of a region it is."""
+        code = (
+            "import time; from asynctesting import monotonic_clock\n"
+            "real = time.monotonic\n"
+            "with monotonic_clock(start=5): import freezegun\n"
+            "with freezegun.freeze_time('2026-01-01'): pass\n"
+            "print(abs(time.monotonic() - real()) < 5)"
+        )
+
+        shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+        self.assertEqual(shown.stdout.split(), ["True"], shown.stderr)
+
     def test_freezegun_is_loaded_when_a_frozen_class_is_made(self) -> None:
         """The mixins for the monotonic clock need no freezegun."""
         code = (

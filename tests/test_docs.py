@@ -142,7 +142,7 @@ def blocks_of(page: Path) -> list[Block]:
 def pages() -> list[Path]:
     """Return every page whose examples are ours to run."""
     found = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-    for shelf in ("tutorial", "howto", "reference", "explanation"):
+    for shelf in ("tutorial", "howto", "migrate", "reference", "explanation"):
         found += sorted((DOCS / shelf).rglob("*.md"))
     return found
 
