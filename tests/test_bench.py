@@ -166,6 +166,25 @@ class BridgeScriptTests(unittest.TestCase):
         self.assertIsNone(bridge.verdicts(timings(ours=1e-6))[0].held)
 
 
+@unittest.skipUnless(hasattr(_measure.os, "wait4"), "the benchmarks need os.wait4")
+class FixturesScriptTests(unittest.TestCase):
+    def test_the_table_has_its_rows_and_the_promises_their_lines(self) -> None:
+        """Both scopes stand in the table, and a promise without a peer is not measured."""
+        three = [f"--contender={key}" for key in ("stock-test", "ours-test", "ours-class")]
+        answer = bench("fixtures.py", "--tests", "3", "--rounds", "1", *three)
+
+        self.assertEqual(answer.stderr, "")
+        self.assertRegex(answer.stdout, r"(?m)^stock +test .*\n^ours +test .*\n^ours +class ")
+        self.assertIn("not measured: a server for each class costs less", answer.stdout)
+
+    def test_json_holds_every_measurement(self) -> None:
+        """One entry a round and contender."""
+        answer = bench("fixtures.py", "--tests=2", "--rounds=2", "--contender=ours-class", "--json")
+
+        self.assertEqual((answer.stderr, answer.returncode), ("", 0))
+        self.assertEqual(len(json.loads(answer.stdout)["contenders"]["ours-class"]), 2)
+
+
 class ArgumentTests(unittest.TestCase):
     def test_a_wrong_argument_gets_one_line_and_exit_code_2(self) -> None:
         """The line names the program, the argument and what it needs."""
