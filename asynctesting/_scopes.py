@@ -61,9 +61,9 @@ class Scope:
     depth = 0
     closed = False
     limit_advice = (
-        "It was interrupted there; teardown and cleanups still run. Give it longer with "
-        "@asynctesting.timeout(seconds),\nthe class attribute timeout or ASYNCTESTING_TIMEOUT; "
-        "None switches the limit off."
+        "It was interrupted there; what is left of teardown and cleanups still runs.\n"
+        "Give it longer with @asynctesting.timeout(seconds), the class attribute timeout or\n"
+        "ASYNCTESTING_TIMEOUT; None switches the limit off."
     )
     _loop: Loop | None = None
     _current: _internals.CurrentLoop | None = None
@@ -651,8 +651,8 @@ class Scope:
             fate = "The process will wait for its threads at exit."
         return TimeLimitError(
             f"{self.name} left executor jobs behind that do not end:\n\n{indent(jobs)}\n\n"
-            f"The loop was closed without them. {fate} Have such a job watch a threading.Event "
-            "that the\nteardown sets.",
+            f"The loop was closed without them. {fate}\n"
+            "Have such a job watch a threading.Event that the teardown sets.",
             limit=self.watch.limit,
             phase="closing",
             waiting=jobs,

@@ -28,17 +28,15 @@ def eventually(look: Callable[[], object], wanted: object) -> object:
 
 @unittest.skipUnless(_syscalls._KNOWN, "needs Linux on a machine whose calls are known")
 class LinuxTests(unittest.TestCase):
-    def rest_of(self, function: Callable[[], object], wanted: Rest) -> object:
-        thread = threading.Thread(target=function, daemon=True)
-        thread.start()
-        self.addCleanup(thread.join)
-        return eventually(lambda: rest_of_thread(thread.native_id)[0], wanted)
-
     def test_a_thread_that_waits_for_a_lock_is_parked(self) -> None:
         """Only another thread can wake it."""
         event = threading.Event()
-        self.addCleanup(event.set)
-        self.assertIs(self.rest_of(event.wait, Rest.PARKED), Rest.PARKED)
+        thread = threading.Thread(target=event.wait, daemon=True)
+        thread.start()
+        found = eventually(lambda: rest_of_thread(thread.native_id)[0], Rest.PARKED)
+        self.assertIs(found, Rest.PARKED)
+        event.set()
+        thread.join()
 
     def test_a_thread_that_waits_with_a_limit_is_busy(self) -> None:
         """It goes on by itself."""
