@@ -549,8 +549,9 @@ class VirtualClock:
 
         Args:
             thing: A thread, a subprocess (or anything else with a ``pid``), the future of an
-                executor job, a socket, or a task. Timers that a background task sets from now on
-                fire in time, but :meth:`advance_until_idle` does not wait for them.
+                executor job, a connection (its socket, transport or writer), or a task. Timers
+                that a background task sets from now on fire in time, but
+                :meth:`advance_until_idle` does not wait for them.
 
         Returns:
             *thing* itself, so that the call can stand around an expression.
@@ -788,10 +789,14 @@ def _mode(mode: str | Mode) -> Mode:
 
 
 def _identity(thing: object) -> object:
-    # A process is known by several objects (transport, Process, Popen); its number is one.
-    get = getattr(thing, "get_pid", None)
-    pid = get() if callable(get) else getattr(thing, "pid", None)
+    # A process is known by several objects (transport, Process, Popen); its number is one. So is
+    # a connection, by its socket, its transport and its stream.
+    get_pid = getattr(thing, "get_pid", None)
+    pid = get_pid() if callable(get_pid) else getattr(thing, "pid", None)
     if isinstance(pid, int):
         return ("pid", pid)
+    get_extra_info = getattr(thing, "get_extra_info", None)
+    if callable(get_extra_info):
+        thing = get_extra_info("socket") or thing
     fileno = getattr(thing, "fileno", None)
     return ("fd", fileno()) if callable(fileno) else id(thing)

@@ -52,6 +52,8 @@ __unittest = True
 _OURS = ("asynctesting-",)
 # In such threads asyncio of Python 3.11 waits for subprocesses.
 _CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
+# The workers of a loop's default executor are called so, ours and the stock ones alike.
+_DEFAULT_POOL = "asyncio_"
 
 # How many threads there are beside the main one; enumerating them takes a lock and a list.
 thread_count = getattr(_thread, "_count", lambda: 1)
@@ -303,6 +305,8 @@ class Threads:
         self._elders = elders
         # With a virtual clock the processes themselves are kept account of.
         self._accounted_for = _OURS if clock is None else _OURS + _CHILD_WATCHERS
+        #: How often a thread has called the loop.
+        self.calls = 0
         self._known: list[threading.Thread] = []
         self._foreign: list[threading.Thread] = []
 
@@ -336,6 +340,8 @@ class Threads:
     def holds(self, grace: float, patience: float) -> Iterator[Hold]:
         """Yield the threads that are at work."""
         for thread in self.foreign():
+            if thread.name.startswith(_DEFAULT_POOL):
+                continue  # its jobs are kept account of
             rest = self.rest(thread)
             key = ("thread", thread.ident, rest)
             if rest is Rest.BUSY:
@@ -343,7 +349,8 @@ class Threads:
             elif rest is Rest.LISTENING:
                 yield Hold(key, f"thread {thread.name!r}", grace, is_guess=True)
             elif rest is Rest.UNKNOWN and not _is_pool_thread(thread):
-                yield Hold(key, f"thread {thread.name!r}", patience)
+                # It may be at work or at rest; each of its calls shows that it was not at rest.
+                yield Hold((*key, self.calls), f"thread {thread.name!r}", grace, is_guess=True)
 
     def can_go_on(self) -> bool:
         """Tell whether any of them can go on without us."""
@@ -519,7 +526,7 @@ class _File:
 
 def _is_pool_thread(thread: threading.Thread) -> bool:
     # Where the kernel tells nothing: a pool's thread without a job, whose jobs are counted anyway.
-    return thread.name.startswith(("asyncio_", "ThreadPoolExecutor-"))
+    return thread.name.startswith("ThreadPoolExecutor-")
 
 
 def _socket_of(fd: int) -> socket.socket | None:

@@ -34,6 +34,7 @@ _SYNC_HOOKS = {
 _ASYNC_CLASS_HOOKS = ("asyncSetUpClass", "asyncTearDownClass")
 _ASYNC_HOOKS = ("asyncSetUp", "asyncTearDown", *_ASYNC_CLASS_HOOKS)
 _PREFIX = "test"
+_YIELDS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 #: The attribute by which ``@async_test`` marks what it has made.
 ASYNC_TEST_MARK = "__asynctesting_async_test__"
@@ -89,6 +90,12 @@ def _attributes(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def _problem_with(cls: type, name: str, attribute: Any, class_hooks: bool) -> str | None:
+    if (
+        type(attribute) is FunctionType
+        and name.startswith(_PREFIX)
+        and not attribute.__code__.co_flags & _YIELDS
+    ):
+        return None  # nearly every test there is: not worth three questions to inspect
     function = _function_in(attribute)
     yields = is_generator(function)
     is_coroutine = inspect.iscoroutinefunction(function)

@@ -465,6 +465,16 @@ class VirtualEventLoop(LazyEventLoop):
             self.fail_stuck(_stuck.livelock(self, self.clock, self._turns))
         self._turns = 0
 
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Have *callback* called in the loop's thread; the one method for other threads."""
+        self._outside.threads.calls += 1
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
     # Real work that holds the clock -------------------------------------------------------------
 
     def run_in_executor(  # type: ignore[override]
