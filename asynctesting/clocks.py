@@ -20,6 +20,7 @@ import inspect
 import itertools
 import math
 import unittest
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -187,9 +188,9 @@ class _Region(AbstractContextManager[Any]):
     def __init__(self) -> None:
         self._open: list[Any] = []
 
+    @abstractmethod
     def begin(self) -> tuple[Any, Callable[[], None]]:
         """Return what the ``with`` statement gets, and what ends the region."""
-        raise NotImplementedError
 
     def __enter__(self) -> Any:
         value, end = self.begin()
@@ -490,9 +491,8 @@ class _ClockMixin:
         except (ValueError, TypeError) as error:
             raise SettingError(f"{cls.__qualname__}.clock_start or clock_mode: {error}") from None
 
-    @classmethod
-    def _asynctesting_region(cls) -> Any:
-        raise NotImplementedError
+    # Makes the region in which a test of the class runs; each of the mixins below has its own.
+    _asynctesting_region: ClassVar[Callable[[], Any]]
 
     @property
     def clock(self) -> Any:
