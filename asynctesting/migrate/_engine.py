@@ -1,0 +1,373 @@
+"""From paths to outcomes: read every file, decide across files, rewrite each file.
+
+Three passes. The first reads every file for its imports and classes. The second asks each rule
+what it would have to leave alone; a class that stays keeps its relatives in other files, too. The
+third rewrites. Passes run in a pool of processes where there is enough to do, and nothing is
+written before the last one has ended.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import tokenize
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import TypeVar
+
+import libcst as cst
+from tqdm import tqdm
+
+from ._index import Project, package_of, read_module
+from ._model import Family, Finding, ModuleFacts, Outcome, Sort
+from ._names import functions_in, read_names
+from ._rules import RULES
+from ._survey import Rule, View
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+# Below this many lines a pool of processes takes longer to start than it saves.
+_LINES_FOR_A_POOL = 8_000
+_FRAMEWORKS = frozenset({"asynctest", "aiounittest", "pytest", "pytest_asyncio"})
+_STOCK = "unittest.IsolatedAsyncioTestCase"
+_SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks for."""
+
+    rules: tuple[str, ...]
+    bridge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """All that one process has to know about one file."""
+
+    facts: ModuleFacts
+    families: Mapping[str, Family]
+    runners: frozenset[str]
+    decorators: frozenset[str]
+    options: Options
+    autouse: bool
+    loopers: frozenset[str]
+    blocked: Mapping[str, Mapping[str, str]]
+
+
+def python_files(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the Python files at and below *paths*, each once, in order.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+    """
+    seen = set()
+    for path in paths:
+        if not os.path.exists(path):
+            raise FileNotFoundError(path)
+        for file in [path] if os.path.isfile(path) else _below(path):
+            if os.path.realpath(file) not in seen:
+                seen.add(os.path.realpath(file))
+                yield file
+
+
+def _below(folder: str) -> Iterator[str]:
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if name not in _SKIPPED and not name.startswith(".")
+        )
+        for name in sorted(files):
+            if name.endswith(".py"):
+                yield os.path.join(where, name)
+
+
+def migrate(paths: Sequence[str], options: Options, *, progress: bool = False) -> list[Outcome]:
+    """Return what becomes of each file; nothing is written."""
+    lines = sum(_lines_of(path) for path in paths)
+    with _Pool(lines, progress) as pool:
+        modules = list(pool.map("reading", _read, paths))
+        readable = [module for module in modules if not module.error]
+        project = Project(readable)
+        works = [work for work in _works(project, readable, options) if _is_relevant(work)]
+        blocked = _blocked(project, works, pool.map("deciding", _survey, works))
+        works = [replace(work, blocked=blocked.get(work.facts.path, {})) for work in works]
+        done = {outcome.path: outcome for outcome in pool.map("rewriting", _rewrite, works)}
+    outcomes = []
+    for module in modules:
+        if module.error:
+            outcomes.append(Outcome(module.path, "", "", error=module.error))
+        else:
+            outcomes.append(done.get(module.path) or Outcome(module.path, "", ""))
+    return outcomes
+
+
+def _lines_of(path: str) -> int:
+    try:
+        return os.path.getsize(path) // 36
+    except OSError:
+        return 0
+
+
+class _Pool:
+    """Maps over files, in processes where there are many lines, and shows how far it is."""
+
+    def __init__(self, lines: int, progress: bool) -> None:
+        processes = os.cpu_count() or 1
+        self._progress = progress
+        self._executor: Executor | None = None
+        if lines >= _LINES_FOR_A_POOL and processes > 1:
+            # A fork would copy the threads of whoever imported us.
+            self._executor = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def map(self, title: str, function: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
+        """Yield ``function(item)`` for each of *items*, in their order."""
+        if self._executor is None:
+            results: Iterator[_R] = map(function, items)
+        else:
+            size = max(1, min(16, len(items) // 16))
+            results = self._executor.map(function, items, chunksize=size)
+        yield from tqdm(
+            results, title, total=len(items), unit=" files", leave=False,
+            disable=None if self._progress else True,
+        )  # fmt: skip
+
+
+# In the processes ------------------------------------------------------------------------------
+
+
+def read_text(path: str) -> tuple[str, str, bool]:
+    """Return the text of a file with its own line ends, its encoding, and if it has a BOM.
+
+    Raises:
+        SyntaxError: If the file declares an encoding that does not exist.
+        UnicodeDecodeError: If it is not written in its encoding.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    text = content.decode(encoding)
+    return text, encoding, encoding == "utf-8-sig"
+
+
+def _read(path: str) -> ModuleFacts:
+    try:
+        text, _, _ = read_text(path)
+        return read_module(path, text)
+    except (SyntaxError, ValueError, OSError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        reason = getattr(error, "msg", None) or str(error) or type(error).__name__
+        message = f"{path}:{line or 1}: not read: {str(reason).splitlines()[0]}"
+        return ModuleFacts(path, "", {}, {}, {}, frozenset(), frozenset(), 0, message)
+
+
+def _works(project: Project, modules: Sequence[ModuleFacts], options: Options) -> list[_Work]:
+    runners = project.home_made("runners")
+    decorators = project.home_made("decorators")
+    loopers = project.home_made("loopers")
+    return [
+        _Work(
+            module,
+            {name: project.family(facts) for name, facts in module.classes.items()},
+            runners[module.path],
+            decorators[module.path],
+            options,
+            project.autouse(module),
+            loopers[module.path],
+            {},
+        )
+        for module in modules
+    ]
+
+
+def _is_relevant(work: _Work) -> bool:
+    """Tell whether any rule could have something to do with a file."""
+    names = (*work.facts.imports.values(), *work.facts.torn)
+    return (
+        any(full.partition(".")[0] in _FRAMEWORKS or full == _STOCK for full in names)
+        or bool(work.runners or work.decorators)
+        or any(
+            family.kin_runs or family.kin_roots - {"unittest.TestCase"}
+            for family in work.families.values()
+        )
+    )
+
+
+def _view(work: _Work, text: str) -> View:
+    tree = ast.parse(text)
+    return View(
+        work.facts,
+        tree,
+        read_names(tree, package_of(work.facts.path, work.facts.name)),
+        work.families,
+        work.runners,
+        work.decorators,
+        work.options.bridge,
+        work.autouse,
+        work.loopers,
+    )
+
+
+def _rules(options: Options) -> list[Rule]:
+    return [rule for rule in RULES if rule.name in options.rules]
+
+
+def _survey(work: _Work) -> dict[str, dict[str, Finding]]:
+    """Return, by rule and class, the first reason to leave the class alone."""
+    return _survey_text(work, read_text(work.facts.path)[0])
+
+
+def _survey_text(work: _Work, text: str) -> dict[str, dict[str, Finding]]:
+    view = _view(work, text)
+    found: dict[str, dict[str, Finding]] = {}
+    for rule in _rules(work.options):
+        if rule.concerns(view):
+            blocks = rule.survey(view).blocks
+            found[rule.name] = {name: reasons[0] for name, reasons in blocks.items()}
+    return found
+
+
+def _blocked(
+    project: Project,
+    works: Sequence[_Work],
+    surveys: Iterable[dict[str, dict[str, Finding]]],
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Return, by file, rule and class, why the class stays as it is.
+
+    The text is empty where the class itself has reasons, else it names the relative that has.
+    """
+    blocked: dict[str, dict[str, dict[str, str]]] = {}
+    for work, found in zip(works, surveys, strict=True):
+        path = work.facts.path
+        for rule, blocks in found.items():
+            for name, finding in blocks.items():
+                outermost = name.partition(".")[0]
+                blocked.setdefault(path, {}).setdefault(rule, {})[outermost] = ""
+                family = work.families.get(name)
+                relatives = family.relatives if family else frozenset()
+                for other_path, other_name in sorted(relatives):
+                    there = blocked.setdefault(other_path, {}).setdefault(rule, {})
+                    there.setdefault(
+                        other_name.partition(".")[0],
+                        f"its relative {name} is left alone ({path}:{finding.line})",
+                    )
+    return blocked
+
+
+def _rewrite(work: _Work) -> Outcome:
+    return _rewrite_text(work, read_text(work.facts.path)[0])
+
+
+def _rewrite_text(work: _Work, before: str) -> Outcome:
+    path = work.facts.path
+    text = before
+    findings: list[Finding] = []
+    view = _view(work, text)
+    for rule in _rules(work.options):
+        if not rule.concerns(view):
+            continue
+        survey = rule.survey(view)
+        stays = dict(work.blocked.get(rule.name, {}))
+        found = list(survey.findings)
+        for name, reasons in survey.blocks.items():
+            found += reasons
+            stays.setdefault(name.partition(".")[0], "")
+        for name in _twice(view.tree) & {where.partition(".")[0] for where in survey.decisions}:
+            stays.setdefault(name, "there are two classes of that name in the file")
+        frozen = frozenset(stays)
+        found = [
+            finding
+            for finding in found
+            if finding.sort is Sort.LEFT or finding.where.partition(".")[0] not in frozen
+        ]
+        for name, why in stays.items():
+            facts = work.facts.classes.get(name)
+            if why and facts is not None and name not in survey.blocks:
+                found.append(
+                    Finding(_line_of(view.tree, name), rule.name, "relatives",
+                            f"{name} stays: {why}", Sort.LEFT, name)
+                )  # fmt: skip
+        tree = cst.parse_module(text)
+        after = rule.rewrite(view, survey, frozen, tree).code
+        if after != text:
+            findings = [_moved(finding, text, after) for finding in findings]
+            found = [_moved(finding, text, after) for finding in found]
+            text = after
+            view = _view(work, text)
+        findings += found
+    unique = sorted(set(findings))
+    return Outcome(path, before, text, tuple(unique))
+
+
+def _twice(tree: ast.Module) -> set[str]:
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return {name for name in names if names.count(name) > 1}
+
+
+def _line_of(tree: ast.Module, name: str) -> int:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return node.lineno
+    return 1
+
+
+def _moved(finding: Finding, before: str, after: str) -> Finding:
+    """Return *finding* with the line where its code stands now."""
+    old, new = before.splitlines(), after.splitlines()
+    text = old[finding.line - 1].strip() if finding.line <= len(old) else ""
+    guess = finding.line + _shift(finding.where, before, after)
+    same = [number for number, line in enumerate(new, 1) if line.strip() == text]
+    if text and same:
+        line = min(same, key=lambda number: abs(number - guess))
+    else:
+        line = max(1, min(guess, len(new)))
+    return replace(finding, line=line)
+
+
+def _shift(where: str, before: str, after: str) -> int:
+    """Return how many lines a function has moved down."""
+    lines: list[int] = []
+    for text in (before, after):
+        places = {name: node.lineno for name, node in functions_in(ast.parse(text))}
+        if where not in places:
+            return after.count("\n") - before.count("\n")
+        lines.append(places[where])
+    return lines[1] - lines[0]
+
+
+def write(outcome: Outcome) -> None:
+    """Write what became of a file, in its own encoding, all at once."""
+    _, encoding, _ = read_text(outcome.path)
+    target = os.path.realpath(outcome.path)
+    draft = f"{target}.migrating"
+    with open(draft, "wb") as file:
+        file.write(outcome.after.encode(encoding))
+    os.chmod(draft, os.stat(target).st_mode & 0o7777)
+    os.replace(draft, target)
+
+
+def migrate_text(
+    text: str, rules: Sequence[str], *, bridge: bool = False, path: str = "test_it.py"
+) -> tuple[str, tuple[Finding, ...]]:
+    """Rewrite one text as if it were the only file there is.
+
+    Returns:
+        The new text, and what a person should look at.
+    """
+    facts = read_module(path, text)
+    project = Project([facts])
+    (work,) = _works(project, [facts], Options(tuple(rules), bridge))
+    blocked = _blocked(project, [work], [_survey_text(work, text)])
+    work = replace(work, blocked=blocked.get(path, {}))
+    outcome = _rewrite_text(work, text)
+    return outcome.after, outcome.findings

@@ -1,0 +1,321 @@
+"""What pytest knows about the tests and fixtures of a file, read from its text.
+
+A test can leave pytest when everything that pytest does for it can be written down: no mark but
+the plain ones, no argument but fixtures of the same file with the scope of a test.
+"""
+
+from __future__ import annotations
+
+import ast
+import unittest
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeGuard
+
+from ._index import kind_of
+from ._model import Kind
+from ._names import FunctionNode, dotted, walk_own
+from ._survey import View
+
+ASYNCIO = "pytest.mark.asyncio"
+PARAMETRIZE = "pytest.mark.parametrize"
+SKIPS = {"pytest.mark.skip": "skip", "pytest.mark.skipif": "skipIf"}
+FIXTURES = frozenset({"pytest.fixture", "pytest_asyncio.fixture"})
+# What works in a test of pytest's own alone, or ends a run of unittest.
+_PYTEST_ONLY = frozenset(
+    {"pytest.skip", "pytest.xfail", "pytest.importorskip", "pytest.exit", "pytest.param"}
+)
+_TAKEN = frozenset(dir(unittest.IsolatedAsyncioTestCase))
+
+
+@dataclass(slots=True)
+class Fixture:
+    """A fixture of a file: its function, what it asks for, and why it can't be rewritten."""
+
+    node: FunctionNode
+    needs: tuple[str, ...]
+    kind: Kind
+    trouble: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name by which tests ask for it."""
+        return self.node.name
+
+
+@dataclass(slots=True)
+class Test:
+    """A test function or method: what it asks for, and why it can't be rewritten."""
+
+    node: FunctionNode
+    needs: tuple[str, ...]
+    is_async: bool
+    is_marked: bool
+    parameters: tuple[str, ...] = ()
+    trouble: tuple[ast.AST, str, str] | None = None
+
+
+@dataclass(slots=True)
+class File:
+    """All of it."""
+
+    fixtures: dict[str, Fixture] = field(default_factory=dict)
+    tests: dict[str, Test] = field(default_factory=dict)
+    mark: ast.Assign | None = None
+    trouble: tuple[ast.AST, str, str] | None = None
+
+
+class PytestReader:
+    """Reads the tests and fixtures of one file."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    def meaning(self, node: ast.AST) -> str:
+        """Return the full name of *node*, or of the function that it calls."""
+        written = dotted(node.func if isinstance(node, ast.Call) else node)
+        return self.view.names.resolve(written) if written else ""
+
+    def read(self) -> File:
+        """Read the file."""
+        found = File()
+        for statement in self.view.tree.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                if self._is_fixture(statement):
+                    fixture = self._fixture(statement)
+                    found.fixtures[fixture.name] = fixture
+            elif isinstance(statement, ast.Assign) and dotted(statement.targets[0]) == "pytestmark":
+                self._read_mark(statement, found)
+        for statement in self.view.tree.body:
+            if _is_test(statement) and not self._is_fixture(statement):
+                test = self._test(statement, found, method=False)
+                if statement.name in found.tests:
+                    test.trouble = statement, "names", "another test has the same name"
+                found.tests[statement.name] = test
+        for node in ast.walk(self.view.tree):
+            if isinstance(node, ast.Name) and node.id in found.tests:
+                test = found.tests[node.id]
+                test.trouble = test.node, "names", "it is used by its name, as a function"
+        self._settle(found)
+        return found
+
+    def _is_fixture(self, node: FunctionNode) -> bool:
+        return any(self.meaning(item) in FIXTURES for item in node.decorator_list)
+
+    def _read_mark(self, statement: ast.Assign, found: File) -> None:
+        if self.meaning(statement.value) == ASYNCIO and not isinstance(statement.value, ast.Call):
+            found.mark = statement
+        elif any(self.meaning(node) == ASYNCIO for node in ast.walk(statement.value)):
+            text = "pytestmark holds more than a plain asyncio mark"
+            found.trouble = statement, "marks", text
+
+    # Fixtures ------------------------------------------------------------------------------
+
+    def _fixture(self, node: FunctionNode) -> Fixture:
+        kind = kind_of(node)
+        needs = tuple(argument.arg for argument in node.args.args)
+        return Fixture(node, needs, kind, self._fixture_trouble(node, kind))
+
+    def _fixture_trouble(self, node: FunctionNode, kind: Kind) -> str:
+        if len(node.decorator_list) != 1:
+            return "it has other decorators"
+        decorator = node.decorator_list[0]
+        if isinstance(decorator, ast.Call):
+            for keyword in decorator.keywords:
+                # The defaults may be written out.
+                if isinstance(keyword.value, ast.Constant) and (
+                    (keyword.arg, keyword.value.value)
+                    in (("scope", "function"), ("autouse", False))
+                ):
+                    continue
+                return f"it has {keyword.arg}="
+            if decorator.args:
+                return "it has arguments"
+        if node.args.kwonlyargs or node.args.vararg or node.args.kwarg or node.args.defaults:
+            return "its parameters are not plain"
+        yields = [item for item in walk_own(node) if isinstance(item, ast.Yield)]
+        if kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR) and len(yields) != 1:
+            return "it yields in more than one place"
+        return ""
+
+    # Tests ---------------------------------------------------------------------------------
+
+    def _test(self, node: FunctionNode, found: File, *, method: bool) -> Test:
+        arguments = [argument.arg for argument in node.args.args]
+        needs = tuple(arguments[1:] if method else arguments)
+        is_async = isinstance(node, ast.AsyncFunctionDef)
+        test = Test(node, needs, is_async, is_async and found.mark is not None)
+        for decorator in node.decorator_list:
+            self._read_decorator(decorator, test)
+        test.needs = tuple(name for name in needs if name not in test.parameters)
+        if test.trouble is None:
+            test.trouble = self._body_trouble(test, found, method=method)
+        return test
+
+    def _read_decorator(self, decorator: ast.expr, test: Test) -> None:
+        name = self.meaning(decorator)
+        call = decorator if isinstance(decorator, ast.Call) else None
+        if name == ASYNCIO:
+            test.is_marked = True
+            if call is not None and (call.args or call.keywords):
+                test.trouble = decorator, "loop-scope", "its mark names a loop that tests share"
+        elif name == PARAMETRIZE and call is not None:
+            if test.parameters:
+                test.trouble = decorator, "parametrize", "it is parametrized more than once"
+                return
+            names = parameter_names(call)
+            if not names:
+                text = "its parameters have ids, marks or are passed on to fixtures"
+                test.trouble = decorator, "parametrize", text
+            test.parameters = names
+        elif name in SKIPS:
+            if not _is_plain_skip(call, name):
+                test.trouble = (
+                    decorator,
+                    "marks",
+                    f"what {ast.unparse(decorator)} says is not plain",
+                )
+        else:
+            text = f"its decorator {ast.unparse(decorator)} has no equivalent that is known"
+            test.trouble = decorator, "marks", text
+
+    def _body_trouble(
+        self, test: Test, found: File, *, method: bool
+    ) -> tuple[ast.AST, str, str] | None:
+        node = test.node
+        arguments = node.args
+        if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults:
+            return node, "fixtures", "its parameters are not plain"
+        if method and (not arguments.args or arguments.args[0].arg != "self"):
+            return node, "fixtures", "it is no plain method"
+        if not method and any(
+            isinstance(inner, ast.Name) and inner.id == "self" for inner in ast.walk(node)
+        ):
+            return node, "names", "it has a variable 'self'"
+        if kind_of(node) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
+            return node, "marks", "it is a generator"
+        for need in test.needs:
+            why = self._need_trouble(need, found, ())
+            if why:
+                return node, "fixtures", f"it asks for {need}, {why}"
+        for inner in ast.walk(node):
+            if isinstance(inner, (ast.Name, ast.Attribute)) and (
+                self.meaning(inner) in _PYTEST_ONLY
+            ):
+                return inner, "pytest-only", f"{self.meaning(inner)} works under pytest only"
+        if test.parameters and test.needs:
+            text = "it has parameters and fixtures, which are made anew for each of them"
+            return node, "parametrize", text
+        if test.parameters and any(isinstance(inner, ast.Return) for inner in walk_own(node)):
+            return node, "parametrize", "it returns, which would end the loop over its parameters"
+        if test.is_async and not test.is_marked:
+            return node, "marks", "it has no asyncio mark, so who runs it can't be seen"
+        return None
+
+    def _need_trouble(self, need: str, found: File, path: Sequence[str]) -> str:
+        fixture = found.fixtures.get(need)
+        if fixture is None:
+            return "which is no fixture of this file"
+        if need in path:
+            return "which asks for itself"
+        if fixture.trouble:
+            return f"a fixture that can't be rewritten: {fixture.trouble}"
+        for other in fixture.needs:
+            why = self._need_trouble(other, found, (*path, need))
+            if why:
+                return f"whose fixture {other} {why.removeprefix('which ')}"
+        return ""
+
+    def methods(self, node: ast.ClassDef, found: File) -> Iterator[Test]:
+        """Yield the tests of a class."""
+        for item in node.body:
+            if _is_test(item):
+                yield self._test(item, found, method=True)
+
+    # Who may go ----------------------------------------------------------------------------
+
+    def _settle(self, found: File) -> None:
+        """Have a fixture stay that somebody else needs, and all who ask for it."""
+        users: dict[str, set[str]] = {name: set() for name in found.fixtures}
+        for qualname, node in _functions(self.view.tree):
+            for argument in (*node.args.args, *node.args.kwonlyargs):
+                if argument.arg in users:
+                    users[argument.arg].add(qualname)
+        changed = True
+        while changed:
+            changed = False
+            for name, fixture in found.fixtures.items():
+                if fixture.trouble:
+                    continue
+                for user in users[name]:
+                    test = found.tests.get(user)
+                    other = found.fixtures.get(user)
+                    stays = (test is None and other is None) or (
+                        (test is not None and (test.trouble is not None or not test.is_async))
+                        or (other is not None and bool(other.trouble))
+                    )
+                    if stays:
+                        fixture.trouble = f"{user} needs it, and stays"
+                        changed = True
+                        break
+            for test in found.tests.values():
+                if test.trouble is None:
+                    for need in test.needs:
+                        why = self._need_trouble(need, found, ())
+                        if why:
+                            test.trouble = test.node, "fixtures", f"it asks for {need}, {why}"
+                            changed = True
+                            break
+
+
+def _is_test(node: ast.AST) -> TypeGuard[FunctionNode]:
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    return node.name.startswith("test")
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, FunctionNode]]:
+    for statement in tree.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield statement.name, statement
+        elif isinstance(statement, ast.ClassDef):
+            for item in statement.body:
+                if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    yield f"{statement.name}.{item.name}", item
+
+
+def parameter_names(call: ast.Call) -> tuple[str, ...]:
+    """Return the names that ``parametrize`` gives values to; empty if that is not plain."""
+    if len(call.args) != 2 or call.keywords:
+        return ()
+    names, values = call.args
+    if any(
+        isinstance(node, ast.Call) and dotted(node.func).endswith("param")
+        for node in ast.walk(values)
+    ):
+        return ()
+    if isinstance(names, ast.Constant) and isinstance(names.value, str):
+        return tuple(name.strip() for name in names.value.split(",") if name.strip())
+    if isinstance(names, (ast.List, ast.Tuple)) and len(names.elts) > 1:
+        parts = [item.value for item in names.elts if isinstance(item, ast.Constant)]
+        return tuple(map(str, parts)) if len(parts) == len(names.elts) else ()
+    return ()
+
+
+def _is_plain_skip(call: ast.Call | None, name: str) -> bool:
+    if call is None:
+        return False
+    reasons = [item for item in call.keywords if item.arg == "reason"]
+    if len(reasons) != len(call.keywords) or len(reasons) > 1:
+        return False
+    if name == "pytest.mark.skip":
+        return len(call.args) + len(reasons) == 1
+    condition = call.args[0] if len(call.args) == 1 else None
+    # A string is evaluated by pytest, in a place of its own.
+    is_text = isinstance(condition, ast.Constant) and isinstance(condition.value, str)
+    return condition is not None and len(reasons) == 1 and not is_text
+
+
+def taken_names(names: set[str]) -> list[str]:
+    """Return those of *names* that mean something on a TestCase."""
+    return sorted(names & _TAKEN - set(dir(object)))

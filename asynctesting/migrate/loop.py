@@ -1,0 +1,615 @@
+"""Home-made loops: ``run_until_complete`` in tests, own decorators, IsolatedAsyncioTestCase.
+
+Two ways to go. The native one makes a test that runs a loop a coroutine function that awaits. The
+bridge leaves it synchronous and swaps only what runs the awaitable. A test that could notice the
+difference (it asks for the running loop, starts and stops one by hand, sleeps between two runs)
+stays as it is; on AsyncTestCase it still works, because ``self.loop`` is there, too.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import ClassVar
+
+import libcst as cst
+
+from . import _coroutines, aiohttp
+from ._cases import CaseRewriter
+from ._edit import as_async, awaited, dotted, rewritten, tidied
+from ._inline import can_inline, inlined
+from ._loops import SAFE_DECORATORS, Reader, Runs, is_loop_line
+from ._model import Family, Kind, Survey
+from ._names import FunctionNode
+from ._names import dotted as dotted_ast
+from ._super import SuperCalls
+from ._survey import Scoped, View, hook_trouble, never_ran, settings_trouble
+
+_PLAIN = "unittest.TestCase"
+_STOCK = "unittest.IsolatedAsyncioTestCase"
+_OURS = "asynctesting.AsyncTestCase"
+_OWN_ROOTS = frozenset({_PLAIN, _STOCK, _OURS, aiohttp.CASE})
+_HOOKS = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
+_PRIVATE = (
+    "_asyncio", "_setupAsyncio", "_tearDownAsyncio", "_callSetUp", "_callTearDown",
+    "_callTestMethod", "_callCleanup", "_callAsync", "_callMaybeAsync",
+)  # fmt: skip
+
+
+class Loop:
+    """The rule for home-made loops."""
+
+    name: ClassVar[str] = "loop"
+
+    def concerns(self, view: View) -> bool:
+        """Tell whether a class of the file is stock's async case or runs a loop."""
+        if any(_STOCK in full for full in view.names.torn.values()):
+            return True
+        return any(
+            _STOCK in family.kin_roots or family.kin_runs for family in view.families.values()
+        )
+
+    def survey(self, view: View) -> Survey:
+        """Say what there is to do, and what has to stay as it is."""
+        visitor = _Visitor(view, self.name)
+        for local, full in sorted(view.names.torn.items()):
+            if _STOCK in full.split(" or "):
+                visitor.found.findings.append(
+                    visitor.left(
+                        view.tree, "torn-import",
+                        f"{local!r} is imported from more than one place, so what it means here "
+                        "can't be seen",
+                    )
+                )  # fmt: skip
+        visitor.visit(view.tree)
+        return visitor.found
+
+    def rewrite(
+        self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
+    ) -> cst.Module:
+        """Rewrite what is not frozen."""
+        return rewritten(tree, lambda: _Rewriter(view, survey, frozen))
+
+
+class _Visitor(Scoped):
+    def enter_class(self, node: ast.ClassDef) -> None:
+        family = self.view.family(self.where)
+        if family is None or len(self.path) > 1:
+            return
+        runs = family.kin_runs
+        if not family.kin_roots & _OWN_ROOTS:
+            return  # no test of unittest's
+        if _STOCK in family.kin_roots and not self.view.bridge:
+            self._look_at_stock(node, family)
+        if runs:
+            self._look_at_loops(node, family)
+
+    # IsolatedAsyncioTestCase ---------------------------------------------------------------
+
+    def _look_at_stock(self, node: ast.ClassDef, family: Family) -> None:
+        self._look_at_class(node, family)
+        for method in family.facts.methods.values():
+            if method.name.startswith(_PRIVATE):
+                self.block(
+                    node, "private", f"{method.name} overrides a private method of the stock case"
+                )
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Attribute) and inner.attr.startswith(_PRIVATE):
+                self.block(inner, "private", f"{inner.attr} is a private name of the stock case")
+        self.found.decide(self.where, "rebase")
+
+    def _look_at_class(self, node: ast.ClassDef, family: Family) -> None:
+        """Refuse a class that would mean something else on AsyncTestCase."""
+        foreign = family.kin_roots <= {_PLAIN}
+        trouble = settings_trouble(family.facts, foreign=foreign)
+        if trouble:
+            self.block(node, "settings", trouble)
+        trouble = never_ran(family.facts)
+        if trouble:
+            self.block(node, "never-ran", trouble)
+
+    # Loops ---------------------------------------------------------------------------------
+
+    def _look_at_loops(self, node: ast.ClassDef, family: Family) -> None:
+        strangers = family.strangers(_OWN_ROOTS)
+        if strangers:
+            text = f"what the base {strangers[0]} does can't be seen from here"
+            self.block(node, "other-base", text)
+            return
+        functions = {
+            item.name: item for item in node.body
+            if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))
+        }  # fmt: skip
+        loops = family.loops | ({"loop"} if _PLAIN not in family.kin_roots else frozenset())
+        reader = Reader(self.view, loops, family.runners, self.path)
+        runs = {name: reader.read(item) for name, item in functions.items()}
+        self._look_at_loop_attributes(node, family, functions)
+        if self.view.bridge:
+            self._bridge(node, family, functions, runs)
+        else:
+            self._go_native(node, family, functions, runs, reader)
+
+    def _look_at_loop_attributes(
+        self, node: ast.ClassDef, family: Family, functions: dict[str, FunctionNode]
+    ) -> None:
+        """Refuse a class that does more with its loop than to make, run and close it."""
+        loops = {f"self.{name}" for name in family.loops}
+        if len(loops) > 1:
+            self.block(node, "loop-attributes", "it has more than one event loop")
+        if loops and loops != {"self.loop"} and any(
+            facts.path != self.view.facts.path for facts in family.lineage()
+        ):  # fmt: skip
+            self.block(
+                node, "loop-attributes",
+                f"{sorted(loops)[0]} is used across files; call it self.loop first",
+            )  # fmt: skip
+        for name, function in functions.items():
+            for inner in ast.walk(function):
+                if isinstance(inner, ast.Attribute) and dotted_ast(inner) in loops:
+                    if isinstance(inner.ctx, ast.Load):
+                        continue
+                    if name not in ("setUp", "asyncSetUp", "tearDown", "asyncTearDown"):
+                        self.block(inner, "loop-attributes", f"{name} exchanges its event loop")
+                if (
+                    isinstance(inner, ast.Attribute)
+                    and inner.attr == "close"
+                    and dotted_ast(inner.value) in loops
+                    and name not in (*_HOOKS, "asyncSetUp")
+                ):
+                    self.block(inner, "loop-attributes", f"{name} closes its event loop")
+            if name in ("setUpClass", "setUpModule"):
+                for inner in ast.walk(function):
+                    if isinstance(inner, ast.Attribute) and self.resolve(inner) in (
+                        "asyncio.new_event_loop", "asyncio.set_event_loop"
+                    ):  # fmt: skip
+                        self.block(
+                            inner, "class-loop",
+                            f"{name} makes a loop for all tests; each test has its own here",
+                        )  # fmt: skip
+
+    # Native --------------------------------------------------------------------------------
+
+    def _go_native(
+        self,
+        node: ast.ClassDef,
+        family: Family,
+        functions: dict[str, FunctionNode],
+        runs: dict[str, Runs],
+        reader: Reader,
+    ) -> None:
+        facts = family.facts
+        stays: dict[str, tuple[ast.AST, str, str]] = {}
+        wanted: list[str] = []
+        for name, function in functions.items():
+            found = runs[name]
+            own_decorator = self._own_decorator(function)
+            if not (found.any or own_decorator):
+                continue
+            if name in facts.runners:
+                continue
+            trouble = self._trouble(function, found, family, own_decorator)
+            if trouble is not None:
+                stays[name] = trouble
+            else:
+                wanted.append(name)
+        # A test can't await and call what runs the loop itself.
+        helpers = {name for name in stays if not name.startswith("test")} | family.loopers
+        changed = True
+        while changed:
+            changed = False
+            for name in list(wanted):
+                called = _called_on_self(functions[name]) & helpers
+                if called:
+                    wanted.remove(name)
+                    stays[name] = (
+                        functions[name], "helpers",
+                        f"it calls {sorted(called)[0]}, which runs the loop itself",
+                    )  # fmt: skip
+                    helpers |= {name} if not name.startswith("test") else set()
+                    changed = True
+        for name, (place, topic, text) in stays.items():
+            self.path.append(name)
+            self.found.findings.append(self.left(place, topic, f"{name} stays as it is: {text}"))
+            self.path.pop()
+        if not wanted and len(family.relatives) == 1:
+            return
+        self._look_at_class(node, family)
+        if _PLAIN in family.kin_roots:
+            self.found.decide(self.where, "rebase")
+        everything = [name for name in functions if name.startswith("test")]
+        if all(name in wanted or facts.methods[name].kind is Kind.ASYNC for name in everything):
+            self.found.decide(self.where, "all-async")
+        self.found.decide(self.where, "drop-loop")
+        for name in wanted:
+            where = f"{self.where}.{name}"
+            self.found.decide(where, "await")
+            inner = can_inline(functions[name], reader, runs[name])
+            if inner:
+                self.found.decide(where, f"inline:{inner}")
+            for loop in runs[name].kept_loops:
+                self.found.decide(where, f"keep:{loop}")
+        if _PLAIN not in family.kin_roots or _OURS in family.kin_roots:
+            return
+        for name, function in functions.items():
+            if facts.methods[name].kind is not Kind.ASYNC or function.decorator_list:
+                continue
+            if name.startswith("test"):
+                self.path.append(name)
+                text = f"{name} was never awaited before; now it runs"
+                self.look(function, "never-ran", text)
+                self.path.pop()
+
+    def _own_decorator(self, function: FunctionNode) -> ast.expr | None:
+        for decorator in function.decorator_list:
+            if dotted_ast(decorator) in self.view.decorators:
+                return decorator
+        return None
+
+    def _trouble(
+        self, function: FunctionNode, runs: Runs, family: Family, own: ast.expr | None
+    ) -> tuple[ast.AST, str, str] | None:
+        """Say why a function can't become one that awaits."""
+        if runs.trouble:
+            return runs.trouble[0]
+        is_coroutine = isinstance(function, ast.AsyncFunctionDef)
+        decorators = [item for item in function.decorator_list if item is not own]
+        names = [self._decorator_name(item) for item in decorators]
+        is_generator = any(name in _coroutines.DECORATORS for name in names)
+        if own is not None and not (is_coroutine or is_generator):
+            return function, "decorators", "its decorator runs what it returns"
+        if is_generator and isinstance(function, ast.FunctionDef):
+            why = _coroutines.trouble(function)
+            if why:
+                return function, "generators", why
+        for item, name in zip(decorators, names, strict=True):
+            if not name.startswith(SAFE_DECORATORS) and name not in _coroutines.DECORATORS:
+                return (
+                    item,
+                    "decorators",
+                    (
+                        f"whether its decorator {ast.unparse(item)} can wrap a coroutine function "
+                        "can't be seen from here"
+                    ),
+                )
+        if is_coroutine and own is None and not runs.calls:
+            return None
+        if function.name in _HOOKS:
+            others = [
+                facts for facts in family.lineage()
+                if facts is not family.facts and function.name in facts.methods
+            ]  # fmt: skip
+            if others or _HOOKS[function.name] in family.facts.methods:
+                return (
+                    function,
+                    "hooks",
+                    (
+                        f"{others[0].qualname if others else family.facts.qualname} has another "
+                        f"{function.name}, and the two would run at different times"
+                    ),
+                )
+            trouble = hook_trouble(family, _OWN_ROOTS, {function.name: True})
+            if trouble:
+                return function, "hooks", trouble
+            return None
+        if not function.name.startswith("test"):
+            return (
+                function,
+                "helpers",
+                ("it is no test, so making it a coroutine function would change all who call it"),
+            )
+        return None
+
+    def _decorator_name(self, decorator: ast.expr) -> str:
+        target = decorator.func if isinstance(decorator, ast.Call) else decorator
+        written = dotted_ast(target)
+        return self.view.names.resolve(written, self.path) or written
+
+    # Bridge --------------------------------------------------------------------------------
+
+    def _bridge(
+        self,
+        node: ast.ClassDef,
+        family: Family,
+        functions: dict[str, FunctionNode],
+        runs: dict[str, Runs],
+    ) -> None:
+        if not (_PLAIN in family.kin_roots and len(family.kin_roots & _OWN_ROOTS) == 1):
+            return
+        if not any(found.calls or found.asserted for found in runs.values()) and not (
+            family.loops or len(family.relatives) > 1
+        ):
+            return
+        loops = {f"self.{name}" for name in family.loops}
+        for name, function in functions.items():
+            for use in _uses_of(function, loops):
+                if not _is_bridged_use(use, function, loops, self.view, self.path):
+                    self.block(
+                        use, "loop-attributes",
+                        f"{name} uses its loop for more than running awaitables, so it would "
+                        "have two",
+                    )  # fmt: skip
+                    break
+            found = runs[name]
+            topics = {topic for _, topic, _ in found.trouble}
+            if (found.fresh and (len(found.calls) > 1 or "several-loops" in topics)) or (
+                found.own_loops or topics & {"other-loops", "run-forever"}
+            ):
+                if found.any:
+                    self.path.append(name)
+                    where = found.trouble[0][0] if found.trouble else function
+                    self.found.findings.append(
+                        self.left(
+                            where, "several-loops",
+                            f"{name} stays as it is: it has loops of its own, and the bridge "
+                            "has one per test",
+                        )
+                    )  # fmt: skip
+                    self.path.pop()
+            elif (found.calls or found.asserted) and _has_self(function):
+                self.found.decide(f"{self.where}.{name}", "bridge")
+        self.found.decide(self.where, "rebase")
+        self.found.decide(self.where, "drop-loop")
+        self.found.decide(self.where, "all-async")
+
+
+def _has_self(function: FunctionNode) -> bool:
+    return bool(function.args.args) and function.args.args[0].arg == "self"
+
+
+def _called_on_self(function: FunctionNode) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and dotted_ast(node.value) == "self"
+    }
+
+
+def _uses_of(function: FunctionNode, loops: set[str]) -> list[ast.Attribute]:
+    return [
+        node for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and dotted_ast(node) in loops
+    ]  # fmt: skip
+
+
+def _is_bridged_use(
+    use: ast.Attribute, function: FunctionNode, loops: set[str], view: View, path: list[str]
+) -> bool:
+    for node in ast.walk(function):
+        if (
+            isinstance(node, ast.stmt)
+            and is_loop_line(node, loops, view, path)
+            and any(inner is use for inner in ast.walk(node))
+        ):
+            return True
+        if (
+            isinstance(node, ast.Attribute)
+            and node.value is use
+            and node.attr == "run_until_complete"
+        ):
+            return True
+    return False
+
+
+# Rewriting -------------------------------------------------------------------------------------
+
+
+class _Rewriter(CaseRewriter):
+    framework = ("unittest", "asyncio")
+
+    # Which method of which class we are in -------------------------------------------------
+
+    @property
+    def _method(self) -> str:
+        """The method around the current node, inner functions included."""
+        return ".".join(self.path[:2]) if len(self.path) >= 2 else ""
+
+    @property
+    def _loops(self) -> set[str]:
+        family = self.view.family(self.path[0]) if self.path else None
+        if family is None or "drop-loop" not in self.decisions(self.path[0]):
+            return set()
+        return {f"self.{name}" for name in family.loops}
+
+    @property
+    def cases(self) -> frozenset[str]:
+        """The bases that AsyncTestCase takes the place of; over the bridge there are none."""
+        return frozenset() if self.view.bridge else frozenset({_PLAIN, _STOCK})
+
+    def change_class(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
+        """Give the class its mixin in a bridged suite."""
+        if self.view.bridge and "rebase" in self.decisions(self.where):
+            bases = [self.meaning_outside(base.value) for base in original.bases]
+            if _PLAIN in bases:
+                mixin = cst.Arg(
+                    self.name_from("asynctesting", "AsyncResultMixin"),
+                    comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),
+                )
+                updated = updated.with_changes(bases=[mixin, *updated.bases])
+        if len(updated.body.body) < len(original.body.body):
+            updated = tidied(original, updated)
+        return updated
+
+    # Functions -----------------------------------------------------------------------------
+
+    def change_function(
+        self, original: cst.FunctionDef, updated: cst.FunctionDef
+    ) -> cst.FunctionDef | cst.RemovalSentinel:
+        """Make a test await, rename a hook that does, drop a hook that is empty now."""
+        decisions = self.decisions(self.where)
+        if len(self.path) == 2 and not updated.body.body:
+            return cst.RemoveFromParent()
+        if "await" not in decisions:
+            return updated
+        name = original.name.value
+        updated = self.drop_decorators(original, updated, self._is_done_for)
+        if updated.asynchronous is None and any(
+            self.meaning_outside(item.decorator) in _coroutines.DECORATORS
+            for item in original.decorators
+        ):
+            updated = _coroutines.to_async(updated)
+        for decision in decisions:
+            if decision.startswith("inline:"):
+                updated = inlined(updated, decision.partition(":")[2])
+        updated = as_async(updated)
+        if name in _HOOKS:
+            updated = updated.with_changes(
+                name=cst.Name(_HOOKS[name]),
+                body=updated.body.visit(SuperCalls(name, _HOOKS[name])),
+            )
+        return updated
+
+    def _is_done_for(self, decorator: cst.Decorator) -> bool:
+        written = dotted(decorator.decorator)
+        return written in self.view.decorators or (
+            self.meaning_outside(decorator.decorator) in _coroutines.DECORATORS
+        )
+
+    # Lines that make, close or run a loop --------------------------------------------------
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.RemovalSentinel | cst.FlattenSentinel[cst.BaseStatement]:
+        """Drop a line about a loop that is no more; give an assertion its ``with`` block."""
+        if self.frozen or len(original_node.body) != 1 or not self.path:
+            return updated_node
+        decisions = self.decisions(self._method)
+        if self._is_dropped(original_node, decisions):
+            self.gone(original_node)
+            return cst.RemoveFromParent()
+        if "await" in decisions and len(self.path) == 2:
+            return self._asserted(updated_node)
+        return updated_node
+
+    def _is_dropped(self, line: cst.SimpleStatementLine, decisions: set[str]) -> bool:
+        small = line.body[0]
+        if not isinstance(small, (cst.Expr, cst.Assign)):
+            return False
+        names: set[str] = set()
+        if len(self.path) == 2 and self.path[1] in (*_HOOKS, *_HOOKS.values()):
+            names |= self._loops
+        if "await" in decisions:
+            own = self._own_loops()
+            kept = {name for name in own if f"keep:{name}" in decisions}
+            names |= own - kept if isinstance(small, cst.Assign) else own
+        if not names:
+            return False
+        (statement,) = ast.parse(cst.Module([]).code_for_node(small)).body
+        if not is_loop_line(statement, names, self.view, self.path):
+            return False
+        # Synchronous tests may still look for the current loop.
+        is_setting = "set_event_loop" in ast.unparse(statement)
+        return not is_setting or "all-async" in self.decisions(self.path[0])
+
+    def _own_loops(self) -> set[str]:
+        for name, node in self._function_nodes.items():
+            if name == self._method:
+                reader = Reader(self.view, frozenset(), frozenset(), self.path[:1])
+                return reader.read(node).own_loops
+        return set()
+
+    @property
+    def _function_nodes(self) -> dict[str, FunctionNode]:
+        known: dict[str, FunctionNode] | None = getattr(self, "_nodes", None)
+        if known is None:
+            from ._names import functions_in
+
+            known = self._nodes = dict(functions_in(self.view.tree))
+        return known
+
+    def leave_Assign(
+        self, original_node: cst.Assign, updated_node: cst.Assign
+    ) -> cst.BaseSmallStatement:
+        """Have a loop that the function goes on using be the one that runs."""
+        if self.frozen or len(self.path) != 2:
+            return updated_node
+        target = original_node.targets[0].target
+        if (
+            isinstance(target, cst.Name)
+            and f"keep:{target.value}" in self.decisions(self._method)
+            and isinstance(original_node.value, cst.Call)
+            and self.meaning_of(original_node.value.func).startswith("asyncio.")
+            and "event_loop" in dotted(original_node.value.func)
+        ):
+            func = original_node.value.func
+            name = cst.Name("get_running_loop")
+            new = (
+                func.with_changes(attr=name)
+                if isinstance(func, cst.Attribute)
+                else self.name_from("asyncio", "get_running_loop")
+            )
+            return updated_node.with_changes(value=original_node.value.with_changes(func=new))
+        return updated_node
+
+    def _asserted(self, line: cst.SimpleStatementLine) -> cst.BaseStatement:
+        small = line.body[0]
+        call = small.value if isinstance(small, cst.Expr) else None
+        if (
+            isinstance(call, cst.Call)
+            and dotted(call.func) == "self.assertRaises"
+            and len(call.args) == 3
+            and isinstance(call.args[1].value, cst.Attribute)
+            and call.args[1].value.attr.value == "run_until_complete"
+        ):
+            from .asynctest import with_block
+
+            return with_block(call.func, [call.args[0]], call.args[2].value, line)
+        return line
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        """Await what was run, or run it over the bridge."""
+        if self.frozen or len(self.path) < 2:
+            return updated_node
+        decisions = self.decisions(self._method)
+        if not decisions & {"await", "bridge"}:
+            return updated_node
+        if not self._is_run(original_node):
+            return updated_node
+        self.gone(original_node.func)
+        if "bridge" in decisions:
+            func = cst.Attribute(cst.Name("self"), cst.Name("get_async_result"))
+            return updated_node.with_changes(func=func)
+        if len(self.path) != 2:
+            return updated_node
+        argument = updated_node.args[0]
+        has_lines = isinstance(updated_node.whitespace_before_args, cst.ParenthesizedWhitespace)
+        value = argument.value
+        if isinstance(value, cst.Await) and not value.lpar:
+            return cst.Await(expression=value)
+        result = awaited(value)
+        if has_lines and isinstance(
+            updated_node.whitespace_before_args, cst.BaseParenthesizableWhitespace
+        ):
+            # The argument began on a line of its own; the parentheses keep it (and its comments).
+            result = cst.Await(
+                expression=value.with_changes(
+                    lpar=[cst.LeftParen(whitespace_after=updated_node.whitespace_before_args)],
+                    rpar=[cst.RightParen(whitespace_before=argument.whitespace_after_arg)],
+                )
+            )
+        return result.with_changes(lpar=updated_node.lpar, rpar=updated_node.rpar)
+
+    def _is_run(self, call: cst.Call) -> bool:
+        if len(call.args) != 1 or call.args[0].star or call.args[0].keyword is not None:
+            return False
+        written = dotted(call.func)
+        family = self.view.family(self.path[0])
+        runners = family.runners if family else frozenset()
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value == "run_until_complete":
+            return True
+        return (
+            self.meaning_of(call.func) == "asyncio.run"
+            or written in self.view.runners
+            or (written.startswith("self.") and written[5:] in runners)
+        )
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        """Call the loop by the name that AsyncTestCase has for it."""
+        result = super().leave_Attribute(original_node, updated_node)
+        if self.frozen or self.view.bridge or not self.path:
+            return result
+        written = dotted(original_node)
+        if written in self._loops and written != "self.loop":
+            assert isinstance(result, cst.Attribute)
+            return result.with_changes(attr=cst.Name("loop"))
+        return result

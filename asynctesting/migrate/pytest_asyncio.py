@@ -1,0 +1,496 @@
+"""pytest-asyncio: marked functions become methods of a case, fixtures what a test enters.
+
+A fixture of a test becomes a function of the same body, which the test enters at its beginning,
+so it is made anew for each test and closed after it, as before. Parametrized tests become a loop
+of subtests. All that needs pytest itself (conftest fixtures, wide scopes, ids, ``monkeypatch``)
+stays as it is, and so does every test that asks for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, cast
+
+import libcst as cst
+
+from ._edit import Rewriter, dotted, rewritten, tidied
+from ._model import Kind, Survey
+from ._pytest_facts import (
+    ASYNCIO,
+    FIXTURES,
+    PARAMETRIZE,
+    SKIPS,
+    File,
+    Fixture,
+    PytestReader,
+    Test,
+    taken_names,
+)
+from ._survey import OUR_SETTINGS, Scoped, View
+
+_SET_UP = re.compile(r"(setup|teardown)(_(method|class|function))?$")
+
+
+class PytestAsyncio:
+    """The rule for pytest-asyncio."""
+
+    name: ClassVar[str] = "pytest-asyncio"
+
+    def concerns(self, view: View) -> bool:
+        """Tell whether the file marks tests for asyncio or has its fixtures."""
+        if view.bridge:
+            return False
+        imported = {full.partition(".")[0] for full in view.names.imports.values()}
+        return "pytest_asyncio" in imported or (
+            "pytest" in imported and any(_is_mark(node, view) for node in ast.walk(view.tree))
+        )
+
+    def survey(self, view: View) -> Survey:
+        """Say what there is to do, and what has to stay as it is."""
+        return _Surveyor(view, self.name).survey()
+
+    def rewrite(
+        self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
+    ) -> cst.Module:
+        """Rewrite what is not frozen."""
+        return rewritten(tree, lambda: _Rewriter(view, survey, frozen))
+
+
+def _is_mark(node: ast.AST, view: View) -> bool:
+    if not isinstance(node, ast.Attribute) or node.attr != "asyncio":
+        return False
+    return PytestReader(view).meaning(node) == ASYNCIO
+
+
+class _Surveyor(Scoped):
+    """Reads a file and decides, in the terms of :class:`File`."""
+
+    def survey(self) -> Survey:
+        """Return what there is to do."""
+        reader = PytestReader(self.view)
+        file = reader.read()
+        if file.trouble is not None:
+            node, topic, text = file.trouble
+            self.found.findings.append(self.left(node, topic, text))
+            return self.found
+        if self.view.autouse:
+            text = "a fixture with autouse=True reaches its tests without being asked for"
+            self.found.findings.append(self.left(self.view.tree, "autouse", text))
+            return self.found
+        left = [test for test in file.tests.values() if test.trouble is not None]
+        classes = self._classes(reader, file)
+        asynchronous = [test for test in file.tests.values() if test.is_async]
+        if file.mark is not None and (
+            any(test.is_async for test in left) or any(trouble for _, trouble in classes)
+        ):
+            # The mark of the module is needed by what stays, and wrong for what goes.
+            for test in asynchronous:
+                test.trouble = test.trouble or (
+                    test.node, "marks", "other tests of the file need its pytestmark"
+                )  # fmt: skip
+            classes = [(node, trouble or [(node, "marks", "")]) for node, trouble in classes]
+            left = [test for test in file.tests.values() if test.trouble is not None]
+        for test in left:
+            if test.is_async and test.trouble is not None:
+                node, topic, text = test.trouble
+                self.path = [test.node.name]
+                message = f"{test.node.name} stays: {text}"
+                self.found.findings.append(self.left(node, topic, message))
+                self.path = []
+        self._decide_classes(classes)
+        self._decide_functions(file)
+        if file.mark is not None and not self.found.findings:
+            self.found.decide("", "drop-mark")
+        return self.found
+
+    # Classes -------------------------------------------------------------------------------
+
+    def _classes(
+        self, reader: PytestReader, file: File
+    ) -> list[tuple[ast.ClassDef, list[tuple[ast.AST, str, str]]]]:
+        found = []
+        for node in self.view.tree.body:
+            if not (isinstance(node, ast.ClassDef) and node.name.startswith("Test")):
+                continue
+            family = self.view.family(node.name)
+            if family is None or family.kin_roots:
+                continue
+            marked = any(reader.meaning(item) == ASYNCIO for item in node.decorator_list)
+            tests = list(reader.methods(node, file))
+            for test in tests:
+                if test.trouble is not None and test.trouble[2].startswith("it has no asyncio"):
+                    test.trouble = None if marked else test.trouble
+            if not any(test.is_async for test in tests):
+                continue
+            found.append((node, list(self._class_trouble(reader, node, tests))))
+        return found
+
+    def _class_trouble(
+        self, reader: PytestReader, node: ast.ClassDef, tests: list[Test]
+    ) -> Iterator[tuple[ast.AST, str, str]]:
+        family = self.view.families[node.name]
+        if family.unknown or len(family.lineage()) > 1 or node.keywords:
+            yield node, "inheritance", "it has bases or subclasses"
+        names: set[str] = set()
+        for item in node.body:
+            if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                names.add(item.name)
+                if _SET_UP.match(item.name) or item.name == "__init__":
+                    yield item, "set-up", f"{item.name} is called by pytest"
+                if any(reader.meaning(one) in FIXTURES for one in item.decorator_list):
+                    yield item, "fixtures", f"its fixture {item.name} stands in the class"
+            elif isinstance(item, ast.ClassDef):
+                yield item, "inheritance", "it has a class within"
+        names |= family.facts.attributes
+        names |= {
+            inner.attr for inner in ast.walk(node)
+            if isinstance(inner, ast.Attribute) and not isinstance(inner.ctx, ast.Load)
+            and isinstance(inner.value, ast.Name) and inner.value.id == "self"
+        }  # fmt: skip
+        taken = taken_names(names) or sorted(names & OUR_SETTINGS)
+        if taken or "pytestmark" in names:
+            name = taken[0] if taken else "pytestmark"
+            yield node, "names", f"its {name!r} means something on a TestCase"
+        for decorator in node.decorator_list:
+            if reader.meaning(decorator) != ASYNCIO or isinstance(decorator, ast.Call):
+                yield decorator, "marks", f"its mark {ast.unparse(decorator)} is not plain"
+        for test in tests:
+            if test.trouble is not None:
+                where, topic, text = test.trouble
+                yield where, topic, f"{test.node.name}: {text}"
+            elif test.needs:
+                yield test.node, "fixtures", f"{test.node.name} asks for fixtures"
+
+    def _decide_classes(
+        self, classes: list[tuple[ast.ClassDef, list[tuple[ast.AST, str, str]]]]
+    ) -> None:
+        for node, trouble in classes:
+            self.path = [node.name]
+            for where, topic, text in trouble:
+                if text:
+                    message = f"{node.name} stays: {text}"
+                    self.found.findings.append(self.left(where, topic, message))
+            if not trouble:
+                self.found.decide(node.name, "case")
+            self.path = []
+
+    # Functions -----------------------------------------------------------------------------
+
+    def _decide_functions(self, file: File) -> None:
+        goes = [
+            test for test in file.tests.values()
+            if test.trouble is None and test.is_async
+        ]  # fmt: skip
+        if not goes:
+            return
+        needed: set[str] = set()
+        pending = [name for test in goes for name in test.needs]
+        while pending:
+            name = pending.pop()
+            if name not in needed:
+                needed.add(name)
+                pending += file.fixtures[name].needs
+        for name in needed:
+            self.found.decide(name, "fixture")
+        for group in _groups(self.view.tree, file):
+            if any(test.is_async for test in group):
+                for test in group:
+                    self.found.decide(test.node.name, "method")
+
+
+def _groups(tree: ast.Module, file: File) -> Iterator[list[Test]]:
+    """Yield the tests that stand together and can go.
+
+    A synchronous test that needs nothing goes along with its neighbours, so that their order stays.
+    """
+    group: list[Test] = []
+    for statement in tree.body:
+        test = file.tests.get(getattr(statement, "name", ""))
+        if (
+            test is not None
+            and test.node is statement
+            and test.trouble is None
+            and (test.is_async or not (test.needs or test.parameters))
+        ):
+            group.append(test)
+            continue
+        yield group
+        group = []
+    yield group
+
+
+class _Rewriter(Rewriter):
+    framework = ("pytest", "pytest_asyncio")
+
+    def __init__(self, view: View, survey: Survey, frozen: frozenset[str]) -> None:
+        super().__init__(view.names, frozen)
+        self.view = view
+        self.survey = survey
+        self.file = PytestReader(view).read()
+        self._names = {
+            inner.id for inner in ast.walk(view.tree) if isinstance(inner, ast.Name)
+        } | {
+            inner.name for inner in ast.walk(view.tree)
+            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        }  # fmt: skip
+
+    def _decided(self, what: str) -> bool:
+        where = self.path[0] if self.path else ""
+        return what in self.survey.decisions.get(where, ())
+
+    # Decorators ----------------------------------------------------------------------------
+
+    def _without_marks(
+        self, original: cst.FunctionDef, updated: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        skips = []
+        for old, decorator in zip(original.decorators, updated.decorators, strict=True):
+            name = SKIPS.get(self.meaning_outside(old.decorator))
+            if name is not None and isinstance(decorator.decorator, cst.Call):
+                self.gone(cast(cst.Call, old.decorator).func)
+                call = decorator.decorator
+                arguments = [argument.with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT)
+                             for argument in call.args]  # fmt: skip
+                func = cst.Attribute(self.module("unittest"), cst.Name(name))
+                decorator = decorator.with_changes(
+                    decorator=call.with_changes(func=func, args=arguments)
+                )
+            skips.append(decorator)
+        updated = updated.with_changes(decorators=skips)
+        return self.drop_decorators(
+            original,
+            updated,
+            lambda item: self.meaning_outside(item.decorator) in (ASYNCIO, PARAMETRIZE, *FIXTURES),
+        )
+
+    def change_class(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
+        """Make a plain class of tests a case."""
+        if len(self.path) != 1 or not self._decided("case"):
+            return updated
+        updated = self.drop_decorators(
+            original, updated, lambda item: self.meaning_outside(item.decorator) == ASYNCIO
+        )
+        base = cst.Arg(self.name_from("asynctesting", "AsyncTestCase"))
+        updated = updated.with_changes(bases=[base], lpar=cst.LeftParen(), rpar=cst.RightParen())
+        return tidied(original, updated)
+
+    # Functions -----------------------------------------------------------------------------
+
+    def change_function(
+        self, original: cst.FunctionDef, updated: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        """Make a fixture what a test can enter, and a test a method."""
+        if len(self.path) == 2 and self._decided("case"):
+            if original.name.value.startswith("test"):
+                test = self._test_of(self.path[0], original.name.value)
+                return self._as_method(original, updated, test, has_self=True)
+            return updated
+        if len(self.path) != 1:
+            return updated
+        if self._decided("fixture"):
+            return self._as_resource(original, updated)
+        if self._decided("method"):
+            test = self.file.tests[original.name.value]
+            return self._as_method(original, updated, test, has_self=False)
+        return updated
+
+    def _test_of(self, class_name: str, name: str) -> Test:
+        for node in self.view.tree.body:
+            if isinstance(node, ast.ClassDef) and node.name == class_name:
+                for test in PytestReader(self.view).methods(node, self.file):
+                    if test.node.name == name:
+                        return test
+        raise LookupError(name)  # pragma: no cover
+
+    def _as_resource(self, original: cst.FunctionDef, updated: cst.FunctionDef) -> cst.FunctionDef:
+        fixture = self.file.fixtures[original.name.value]
+        updated = self._without_marks(original, updated)
+        updated = updated.with_changes(name=cst.Name(self._resource_name(fixture.name)))
+        manager = {
+            Kind.GENERATOR: "contextmanager",
+            Kind.ASYNC_GENERATOR: "asynccontextmanager",
+        }.get(fixture.kind)
+        if manager is None:
+            return updated
+        decorator = cst.Decorator(self.name_from("contextlib", manager))
+        return updated.with_changes(decorators=[decorator])
+
+    def _resource_name(self, name: str) -> str:
+        new = f"{name}_fixture"
+        while new in self._names:
+            new += "_"
+        return new
+
+    def _as_method(
+        self,
+        original: cst.FunctionDef,
+        updated: cst.FunctionDef,
+        test: Test,
+        *,
+        has_self: bool,
+    ) -> cst.FunctionDef:
+        parameters = self._parametrize_call(original) if test.parameters else None
+        updated = self._without_marks(original, updated)
+        entered = [self._entered(self.file.fixtures[name]) for name in self._order(test.needs)]
+        body = updated.body
+        if parameters is not None:
+            body = self._as_loop(_as_block(body), test, parameters)
+        if entered:
+            block = _as_block(body)
+            body = block.with_changes(body=_after_docstring(block.body, entered))
+        params = updated.params
+        if not has_self:
+            params = params.with_changes(params=[cst.Param(cst.Name("self"))])
+        elif test.parameters:
+            params = params.with_changes(
+                params=[params.params[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+            )
+        return updated.with_changes(params=params, body=body)
+
+    def _order(self, needs: Sequence[str]) -> list[str]:
+        """Return the fixtures that a test enters, each after those that it asks for."""
+        found: list[str] = []
+
+        def add(name: str) -> None:
+            if name not in found:
+                for other in self.file.fixtures[name].needs:
+                    add(other)
+                found.append(name)
+
+        for name in needs:
+            add(name)
+        return found
+
+    def _entered(self, fixture: Fixture) -> cst.BaseStatement:
+        call = f"{self._resource_name(fixture.name)}({', '.join(fixture.needs)})"
+        value = {
+            Kind.SYNC: call,
+            Kind.ASYNC: f"await {call}",
+            Kind.GENERATOR: f"self.enterContext({call})",
+            Kind.ASYNC_GENERATOR: f"await self.enterAsyncContext({call})",
+        }[fixture.kind]
+        return cast(cst.BaseStatement, cst.parse_statement(f"{fixture.name} = {value}"))
+
+    # Parameters ----------------------------------------------------------------------------
+
+    def _parametrize_call(self, original: cst.FunctionDef) -> cst.Call:
+        for decorator in original.decorators:
+            if self.meaning_outside(decorator.decorator) == PARAMETRIZE:
+                return cast(cst.Call, decorator.decorator)
+        raise LookupError(original.name.value)  # pragma: no cover
+
+    def _as_loop(self, body: cst.IndentedBlock, test: Test, call: cst.Call) -> cst.IndentedBlock:
+        names = [cst.Name(name) for name in test.parameters]
+        target: cst.BaseAssignTargetExpression = names[0]
+        if len(names) > 1:
+            target = cst.Tuple([cst.Element(name) for name in names], lpar=(), rpar=())
+        keywords = [
+            cst.Arg(
+                name,
+                keyword=name,
+                equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+            )
+            for name in names
+        ]
+        statements = list(body.body)
+        docstring: list[cst.BaseStatement] = []
+        if statements and _is_docstring(statements[0]):
+            docstring, statements = statements[:1], statements[1:]
+        subtest = cst.Call(cst.Attribute(cst.Name("self"), cst.Name("subTest")), keywords)
+        inner = cst.With([cst.WithItem(subtest)], body.with_changes(body=statements))
+        values = call.args[1].value
+        loop = cst.For(target, values, cst.IndentedBlock([inner]))
+        return cst.IndentedBlock([*docstring, loop])
+
+    # The module ----------------------------------------------------------------------------
+
+    def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
+        """Gather the tests that stand together in a class."""
+        body: list[cst.BaseStatement] = []
+        group: list[cst.FunctionDef] = []
+        number = 0
+        for old, statement in zip(original_node.body, updated_node.body, strict=True):
+            if isinstance(old, cst.FunctionDef) and "method" in self.survey.decisions.get(
+                old.name.value, ()
+            ):
+                group.append(cast(cst.FunctionDef, statement))
+                continue
+            if group:
+                number += 1
+                body.append(self._class_of(group, number))
+                group = []
+            if self._is_mark(old) and "drop-mark" in self.survey.decisions.get("", ()):
+                self.gone(old)
+                continue
+            body.append(cast(cst.BaseStatement, statement))
+        if group:
+            body.append(self._class_of(group, number + 1))
+        return updated_node.with_changes(body=body)
+
+    def _is_mark(self, statement: cst.CSTNode) -> bool:
+        if not isinstance(statement, cst.SimpleStatementLine):
+            return False
+        small = statement.body[0]
+        return isinstance(small, cst.Assign) and dotted(small.targets[0].target) == "pytestmark"
+
+    def _class_of(self, group: list[cst.FunctionDef], number: int) -> cst.ClassDef:
+        stem = Path(self.view.facts.path).stem.removeprefix("test_").removesuffix("_test")
+        words = [word for word in re.split(r"[^0-9a-zA-Z]+", stem) if word]
+        name = "".join(word[0].upper() + word[1:] for word in words)
+        name = f"{name if name[:1].isalpha() else 'It' + name}Tests{number if number > 1 else ''}"
+        while name in self._names:
+            name += "_"
+        first = group[0]
+        blank = [line for line in first.leading_lines if line.comment is None]
+        comments = first.leading_lines[len(blank) :] if _is_run(first.leading_lines) else ()
+        before = blank if _is_run(first.leading_lines) else first.leading_lines
+        methods: list[cst.BaseStatement] = [first.with_changes(leading_lines=comments)]
+        for function in group[1:]:
+            # Two lines between functions, one between methods.
+            lines = [
+                line if line.comment is not None else line.with_changes(indent=False)
+                for line in function.leading_lines
+            ]
+            while len(lines) > 1 and lines[0].comment is None and lines[1].comment is None:
+                del lines[0]
+            methods.append(function.with_changes(leading_lines=lines))
+        base = cst.Arg(self.name_from("asynctesting", "AsyncTestCase"))
+        return cst.ClassDef(
+            cst.Name(name), cst.IndentedBlock(methods), bases=[base], leading_lines=before
+        )
+
+
+def _as_block(body: cst.BaseSuite) -> cst.IndentedBlock:
+    if isinstance(body, cst.IndentedBlock):
+        return body
+    lines = [cst.SimpleStatementLine(cast(cst.SimpleStatementSuite, body).body)]
+    return cst.IndentedBlock(lines)
+
+
+def _is_run(lines: Sequence[cst.EmptyLine]) -> bool:
+    """Tell whether blank lines come first, and then comments only."""
+    seen_comment = False
+    for line in lines:
+        if line.comment is not None:
+            seen_comment = True
+        elif seen_comment:
+            return False
+    return True
+
+
+def _is_docstring(statement: cst.CSTNode) -> bool:
+    return (
+        isinstance(statement, cst.SimpleStatementLine)
+        and isinstance(statement.body[0], cst.Expr)
+        and isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))
+    )
+
+
+def _after_docstring(
+    body: Sequence[cst.BaseStatement], new: Sequence[cst.BaseStatement]
+) -> list[cst.BaseStatement]:
+    place = 1 if body and _is_docstring(body[0]) else 0
+    return [*body[:place], *new, *body[place:]]

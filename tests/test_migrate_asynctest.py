@@ -1,0 +1,375 @@
+"""The rule for asynctest: what it rewrites, what it leaves alone, a second run."""
+
+from __future__ import annotations
+
+import unittest
+
+from tests.migrate import RuleTestCase
+
+
+class CaseTests(RuleTestCase):
+    rule = "asynctest"
+
+    def test_a_case_with_its_hooks(self) -> None:
+        """Hooks that are coroutines are renamed, and so are their calls of super()."""
+        self.assertRewrites(
+            """
+            import asynctest
+
+            from app import connect
+
+
+            class PoolTests(asynctest.TestCase):
+                async def setUp(self):
+                    await super().setUp()  # first of all
+                    self.db = await connect(loop=self.loop)
+
+                async def tearDown(self):
+                    await super(PoolTests, self).tearDown()
+
+                def test_ping(self):
+                    return self.db.ping()
+
+
+            if __name__ == "__main__":
+                asynctest.main()
+            """,
+            """
+            import unittest
+            from asynctesting import AsyncTestCase
+
+            from app import connect
+
+
+            class PoolTests(AsyncTestCase):
+                async def asyncSetUp(self):
+                    await super().asyncSetUp()  # first of all
+                    self.db = await connect(loop=self.loop)
+
+                async def asyncTearDown(self):
+                    await super(PoolTests, self).asyncTearDown()
+
+                def test_ping(self):
+                    return self.db.ping()
+
+
+            if __name__ == "__main__":
+                unittest.main()
+            """,
+        )
+
+    def test_in_the_place_of_unittest(self) -> None:
+        """``import asynctest as unittest`` becomes unittest's own names."""
+        self.assertRewrites(
+            """
+            import asynctest as unittest
+
+
+            @unittest.skip("later")
+            class Tests(unittest.TestCase):
+                async def test_it(self):
+                    pass
+            """,
+            """
+            import unittest
+            from asynctesting import AsyncTestCase
+
+
+            @unittest.skip("later")
+            class Tests(AsyncTestCase):
+                async def test_it(self):
+                    pass
+            """,
+        )
+
+    def test_a_synchronous_hook_stays(self) -> None:
+        """It is called before the loop runs, as it was there."""
+        self.assertRewrites(
+            """
+            from asynctest import TestCase
+
+            class Tests(TestCase):
+                def setUp(self):
+                    super().setUp()
+            """,
+            """
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                def setUp(self):
+                    super().setUp()
+            """,
+        )
+
+    def test_generator_coroutines(self) -> None:
+        """Tests and helpers with ``yield from`` await, with the parentheses that this takes."""
+        self.assertRewrites(
+            """
+            import asyncio
+            import asynctest
+
+            class Tests(asynctest.TestCase):
+                def test_it(self):
+                    first = yield from self.one()  # why
+                    second = (yield from self.two()) + 1
+                    yield from first or second
+
+                @asyncio.coroutine
+                def one(self):
+                    yield from asyncio.sleep(0)
+            """,
+            """
+            import asyncio
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                async def test_it(self):
+                    first = await self.one()  # why
+                    second = (await self.two()) + 1
+                    await (first or second)
+
+                async def one(self):
+                    await asyncio.sleep(0)
+            """,
+        )
+
+    def test_assertions_about_awaitables(self) -> None:
+        """They become a block, and keep the comment of their line."""
+        self.assertRewrites(
+            """
+            import asynctest
+
+            class Tests(asynctest.TestCase):
+                async def test_it(self):
+                    # refused
+                    await self.assertAsyncRaises(OSError, self.go())  # at once
+                    await self.assertAsyncRaisesRegex(OSError, "no", self.go())
+            """,
+            """
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                async def test_it(self):
+                    # refused
+                    with self.assertRaises(OSError):
+                        await self.go()  # at once
+                    with self.assertRaisesRegex(OSError, "no"):
+                        await self.go()
+            """,
+        )
+
+    def test_checks_and_settings_go(self) -> None:
+        """What is no longer looked at is said."""
+        self.assertRewrites(
+            """
+            import asynctest
+
+            class Tests(asynctest.TestCase):
+                use_default_loop = False
+                forbid_get_event_loop = True
+
+                # about the test
+                @asynctest.fail_on(active_handles=True)
+                # more about it
+                async def test_it(self):
+                    pass
+
+                @asynctest.lenient
+                async def test_that(self):
+                    pass
+            """,
+            """
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                # about the test
+                # more about it
+                async def test_it(self):
+                    pass
+
+                async def test_that(self):
+                    pass
+            """,
+            "forbid-get-event-loop",
+            "checks",
+        )
+
+    def test_what_stays(self) -> None:
+        """A class with anything that has no equivalent stays, with all that it uses."""
+        for line, topic, text in (
+            (4, "use-default-loop", "class T(TestCase):\n    use_default_loop = True"),
+            (3, "clock", "KINDS = [asynctest.ClockedTestCase]"),
+            (3, "settings", "class T(TestCase):\n    timeout = 'none'"),
+            (
+                5,
+                "exhaust-callbacks",
+                "class T(TestCase):\n    async def test(self):\n"
+                "        await asynctest.exhaust_callbacks(self.loop)",
+            ),
+            (
+                5,
+                "assert-async",
+                "class T(TestCase):\n    async def test(self):\n"
+                "        x = await self.assertAsyncRaises(OSError, f())",
+            ),
+            (4, "generators", "class T(TestCase):\n    def test(self):\n        yield"),
+            (
+                5,
+                "patch-scope",
+                "class T(TestCase):\n    async def test(self):\n"
+                "        with asynctest.patch('a.b', scope=1): pass",
+            ),
+        ):
+            with self.subTest(topic=topic):
+                text = f"import asynctest\nfrom asynctest import TestCase\n{text}\n"
+                self.assertLeaves(text, (line, topic))
+
+    def test_mixed_hooks_stay(self) -> None:
+        """A sync hook that an async one overrides would become a second hook."""
+        self.assertLeaves(
+            """
+            import asynctest
+
+            class Base(asynctest.TestCase):
+                def setUp(self):
+                    self.base = 1
+
+            class Child(Base):
+                async def setUp(self):
+                    super().setUp()
+            """,
+            (3, "hooks"),
+            (7, "hooks"),
+        )
+
+    def test_relatives_stay_together(self) -> None:
+        """A class stays where its base stays, and says so."""
+        self.assertLeaves(
+            """
+            import asynctest
+
+            class Base(asynctest.TestCase):
+                use_default_loop = True
+
+            class Child(Base):
+                async def test_it(self):
+                    pass
+            """,
+            (4, "use-default-loop"),
+            (6, "relatives"),
+        )
+
+    def test_the_clock(self) -> None:
+        """A virtual clock that only the test moves takes the place of asynctest's."""
+        self.assertRewrites(
+            """
+            import asynctest
+
+            class Tests(asynctest.ClockedTestCase):
+                async def test_it(self):
+                    await self.advance(1)
+
+            class Empty(asynctest.ClockedTestCase): pass
+            """,
+            """
+            from asynctesting import AsyncTestCase, VirtualClockMixin
+
+            class Tests(VirtualClockMixin, AsyncTestCase):
+                clock_mode = "manual"
+                clock_start = 0
+                async def test_it(self):
+                    await self.clock.advance(1)
+
+            class Empty(VirtualClockMixin, AsyncTestCase):
+                clock_mode = "manual"
+                clock_start = 0
+                pass
+            """,
+            "clock",
+            "clock",
+        )
+
+    def test_an_import_with_two_meanings(self) -> None:
+        """What a name means is not guessed."""
+        self.assertLeaves(
+            """
+            try:
+                import asynctest as unittest
+            except ImportError:
+                import unittest
+
+            class Tests(unittest.TestCase):
+                pass
+            """,
+            (1, "torn-import"),
+        )
+
+
+class MockTests(RuleTestCase):
+    rule = "asynctest"
+
+    def test_mocks_are_unittests(self) -> None:
+        """In the form in which they were written, and never under a name that means another."""
+        self.assertRewrites(
+            '''
+            """About this."""
+            import asynctest
+            from asynctest import CoroutineMock, mock
+
+            send = CoroutineMock(return_value=3)
+
+            def use(mock):
+                return asynctest.MagicMock(), mock.anything
+
+            @mock.patch("app.send", new=asynctest.CoroutineMock())
+            def other(mock):
+                mock.assert_called()
+            ''',
+            '''
+            """About this."""
+            import unittest.mock
+            from unittest import mock
+            from unittest.mock import AsyncMock
+
+            send = AsyncMock(return_value=3)
+
+            def use(mock):
+                return unittest.mock.MagicMock(), mock.anything
+
+            @mock.patch("app.send", new=mock.AsyncMock())
+            def other(mock):
+                mock.assert_called()
+            ''',
+        )
+
+    def test_traps_stay(self) -> None:
+        """What would pass in silence with an AsyncMock is left alone."""
+        for topic, lines in (
+            ("awaited", ["m = asynctest.CoroutineMock()", "await m.awaited.wait()"]),
+            ("child-mocks", ["m = asynctest.CoroutineMock()", "m.child.return_value = 1"]),
+            ("child-mocks", ["", "m = asynctest.CoroutineMock(**{'a.return_value': 1})"]),
+            ("side-effects", ["", "m = asynctest.CoroutineMock(return_value=asyncio.Future())"]),
+            ("is-coroutine", ["", "m = asynctest.Mock(is_coroutine=True)"]),
+        ):
+            with self.subTest(lines=lines):
+                body = "\n".join(f"    {line}" for line in lines)
+                text = f"import asyncio, asynctest\n\nasync def use():\n{body}\n"
+                self.assertLeaves(text, (5, topic))
+
+    def test_a_lambda_that_may_return_an_awaitable(self) -> None:
+        """It is rewritten, because most lambdas return values; a person is told."""
+        self.assertRewrites(
+            """
+            import asynctest
+            m = asynctest.CoroutineMock(side_effect=lambda: f())
+            """,
+            """
+            from unittest import mock
+            m = mock.AsyncMock(side_effect=lambda: f())
+            """,
+            "side-effects",
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
