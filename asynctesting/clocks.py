@@ -480,7 +480,7 @@ class _ClockMixin:
         if _ClockMixin in cls.__bases__:
             return  # one of the mixins below
         _check_order(cls, _ClockMixin)
-        if sum("_asynctesting_region" in vars(base) for base in cls.__mro__) > 2:
+        if sum("_asynctesting_region" in vars(base) for base in cls.__mro__) > 1:
             raise SettingError(
                 f"{cls.__qualname__} has VirtualClockMixin and MonotonicClockMixin, and "
                 "time.monotonic() can't obey two clocks. Leave one of them out: the virtual clock "
