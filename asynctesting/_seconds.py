@@ -41,9 +41,10 @@ def duration_ns(seconds: Seconds, what: str) -> int:
         is_negative = seconds_ns < 0
     else:
         check_number(seconds, what)
-        if not math.isfinite(seconds):
-            raise bad_duration(seconds, what)
         is_negative = seconds < 0
+        # A whole number may be too large for a float; then it lies beyond the horizon anyhow.
+        if not isinstance(seconds, int) and not math.isfinite(seconds):
+            raise bad_duration(seconds, what)
         # Beyond the horizon a float may not even fit into an integer of nanoseconds.
         seconds_ns = round(seconds * NS) if seconds < HORIZON_NS // NS else HORIZON_NS
     if is_negative:

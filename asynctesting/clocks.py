@@ -18,12 +18,11 @@ import asyncio
 import functools
 import inspect
 import itertools
-import math
 import unittest
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -171,9 +170,7 @@ class MonotonicClock:
 def _reading_ns(reading: float) -> int:
     if isinstance(reading, bool) or not isinstance(reading, (int, float)):
         raise TypeError(f"script() needs readings in seconds, got {reading!r}")
-    if not math.isfinite(reading):
-        raise ValueError(f"script() needs finite readings, got {reading!r}")
-    return round(reading * NS)
+    return duration_ns(reading, "script()")
 
 
 # Regions -----------------------------------------------------------------------------------------
@@ -212,17 +209,39 @@ class _Region(AbstractContextManager[Any]):
 
             @functools.wraps(function)
             async def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self:
+                with self.lent_to(args):
                     return await function(*args, **kwargs)
         else:
 
             @functools.wraps(function)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self:
+                with self.lent_to(args):
                     return function(*args, **kwargs)
 
         decorated: _F = wrapper
         return decorated
+
+    #: Under which name a decorated test finds the clock, and where a mixin keeps it.
+    lent_as = ("clock", "_asynctesting_clock")
+
+    @contextmanager
+    def lent_to(self, arguments: tuple[Any, ...]) -> Iterator[None]:
+        """Open the region for a decorated function; if it is a test, lend its case the clock."""
+        case = arguments[0] if arguments else None
+        with self as value:
+            if not isinstance(case, unittest.TestCase):
+                yield
+                return
+            public, kept = self.lent_as
+            name = kept if hasattr(type(case), public) else public
+            before = vars(case).get(name, self)
+            vars(case)[name] = value
+            try:
+                yield
+            finally:
+                vars(case).pop(name)
+                if before is not self:
+                    vars(case)[name] = before
 
 
 def _refuse_class(function: Any) -> None:
@@ -241,6 +260,12 @@ class _MonotonicRegion(_Region):
         MonotonicClock(start=start)  # a bad value is said where it is written
 
     def begin(self) -> tuple[MonotonicClock, Callable[[], None]]:
+        if isinstance(asyncio._get_running_loop(), VirtualEventLoop):
+            raise RuntimeError(
+                "monotonic_clock() was entered while a loop on a virtual clock runs, and "
+                "time.monotonic() can't obey two clocks. Move the virtual one: await "
+                "self.clock.advance(seconds)"
+            )
         clock = MonotonicClock(start=self._start)
         patch = TimePatch(clock._read_ns, peek_ns=clock.time_ns, perf_counter=self._perf_counter)
         patch.start()
@@ -261,7 +286,8 @@ def monotonic_clock(
 ) -> AbstractContextManager[MonotonicClock] | Any:
     """Return a region in which ``time.monotonic()`` reads a clock that is moved by hand.
 
-    It is a context manager that gives the :class:`MonotonicClock`, and a decorator for a test.
+    It is a context manager that gives the :class:`MonotonicClock`, and a decorator for a test,
+    which finds the clock as ``self.clock``.
 
     Args:
         start: The first reading, in seconds; see :class:`MonotonicClock`.
@@ -278,6 +304,8 @@ def monotonic_clock(
 
 
 class _FrozenRegion(_Region):
+    lent_as = ("wall_clock", "_asynctesting_wall")
+
     def __init__(self, when: Any, tz_offset: Any, tick: bool) -> None:
         super().__init__()
         self._when = _frozen_module().parse(when)
@@ -303,8 +331,9 @@ def frozen_time(
     """Return a region in which the wall clock is frozen at *when*, through freezegun.
 
     It is a context manager that gives the wall clock (with ``tick()`` and ``move_to()``), and a
-    decorator for a test. Inside of a region or class with a virtual or monotonic clock, the wall
-    clock moves with that one.
+    decorator for a test, which finds the wall clock as ``self.wall_clock``. Inside of a region or
+    class with a virtual or monotonic clock, the wall clock moves with that one; a clock that is
+    opened later, inside of the freeze, does not move it.
 
     Args:
         when: A text such as ``"2026-01-01 09:00"``, a datetime or a date; UTC where no zone is
@@ -384,9 +413,21 @@ class _VirtualRegion(_Region):
     def __call__(self, function: _F) -> _F:
         # Only the case can choose the loop, before the test begins; it looks for the mark.
         _refuse_class(function)
-        decorated: _F = _on_virtual_loop(function) if _is_async(function) else function
+        decorated: _F = _on_virtual_loop(function) if _is_async(function) else self._sync(function)
         setattr(decorated, REGION, self)
         return decorated
+
+    def _sync(self, function: Any) -> Any:
+        """Have a synchronous *function* get a clock where no case has looked for the mark."""
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if args and getattr(args[0], "_asynctesting_clock", None) is not None:
+                return function(*args, **kwargs)
+            with self.lent_to(args):
+                return function(*args, **kwargs)
+
+        return wrapper
 
 
 _is_async = inspect.iscoroutinefunction
@@ -419,8 +460,9 @@ def virtual_clock(
 
     As a decorator on a test of an ``AsyncTestCase`` it covers the whole test, set-up and teardown
     included; the clock is ``self.clock``. As a context manager in synchronous code it gives the
-    clock, for a :class:`VirtualEventLoop` of one's own. Inside of a test that has a virtual clock
-    it changes the mode for its stretch.
+    clock, for a :class:`VirtualEventLoop` of one's own; ``asyncio.run()`` makes a loop on real
+    time there as everywhere. Inside of a test that has a virtual clock it changes the mode for its
+    stretch.
 
     Args:
         start: The first reading, in seconds; see :class:`VirtualClock`.
@@ -590,12 +632,20 @@ class VirtualClockMixin(_ClockMixin):
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test on a clock of its own."""
         run: Any = functools.partial(super().run, result)  # type: ignore[misc]
-        found: unittest.TestResult | None = self._asynctesting_region().run_case(self, run)
+        region = self._asynctesting_region_of_test()
+        found: unittest.TestResult | None = region.run_case(self, run)
         return found
 
     def debug(self) -> None:
         """Run the test on a clock of its own, without collecting its outcome."""
-        self._asynctesting_region().run_case(self, super().debug)  # type: ignore[misc]
+        region = self._asynctesting_region_of_test()
+        region.run_case(self, super().debug)  # type: ignore[misc]
+
+    def _asynctesting_region_of_test(self) -> _VirtualRegion:
+        """Return the region of the test's own decorator, or else that of the class."""
+        method = getattr(self, getattr(self, "_testMethodName", ""), None)
+        own: _VirtualRegion | None = getattr(method, REGION, None)
+        return own or self._asynctesting_region()
 
 
 class MonotonicClockMixin(_ClockMixin):

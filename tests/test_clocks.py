@@ -410,6 +410,72 @@ class VirtualClockRegionTests(OutcomeAssertions):
             monotonic_clock(start=float("inf"))
 
 
+class DecoratedTests(OutcomeAssertions):
+    def test_a_decorated_test_finds_its_clock(self) -> None:
+        """A test under @monotonic_clock() moves self.clock; it is gone afterwards."""
+
+        class Case(unittest.TestCase):
+            clock: MonotonicClock
+
+            @monotonic_clock(start=0)
+            def test_it(self) -> None:
+                self.clock.advance(5)
+                self.assertEqual(time.monotonic(), 5.0)
+
+        case = Case("test_it")
+
+        self.assertPassed(run_case(case))
+        self.assertFalse(hasattr(case, "clock"))
+
+    def test_a_decorated_test_finds_its_wall_clock(self) -> None:
+        """A test under @frozen_time() moves self.wall_clock."""
+
+        class Case(AsyncTestCase):
+            wall_clock: Any
+
+            @frozen_time("2026-01-01")
+            async def test_it(self) -> None:
+                self.wall_clock.tick(86400)
+                self.assertEqual(dt.date.today().day, 2)
+
+        self.assertPassed(run_case(Case))
+
+    def test_the_decorator_goes_before_the_mixin(self) -> None:
+        """A test's own start and mode rule in a class that has others."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            clock_start = 5
+
+            @virtual_clock(start=100, mode="manual")
+            async def test_it(self) -> None:
+                self.assertEqual((time.monotonic(), self.clock.mode.value), (100.0, "manual"))
+
+        self.assertPassed(run_case(Case))
+
+    def test_a_synchronous_test_of_a_plain_case(self) -> None:
+        """@virtual_clock() on it gives it a clock, though it has no loop."""
+
+        class Case(unittest.TestCase):
+            clock: VirtualClock
+
+            @virtual_clock(start=0)
+            def test_it(self) -> None:
+                self.clock.stall(7)
+                self.assertEqual(time.monotonic(), 7.0)
+
+        self.assertPassed(run_case(Case))
+
+    def test_two_clocks_at_once_are_refused(self) -> None:
+        """A monotonic clock inside of a virtual loop would disagree with it."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            async def test_it(self) -> None:
+                with monotonic_clock():
+                    pass
+
+        self.assertFailsWith(run_case(Case), RuntimeError, "can't obey two clocks")
+
+
 class MonotonicClockTests(OutcomeAssertions):
     def test_a_plain_test_case(self) -> None:
         """A legacy TestCase moves time.monotonic by hand."""
@@ -478,6 +544,8 @@ class MonotonicClockTests(OutcomeAssertions):
             (lambda: clock.script([]), ValueError, "at least one"),
             (lambda: clock.script([2, 1]), ValueError, "never runs backwards"),
             (lambda: clock.script([float("inf")]), ValueError, "inf"),
+            (lambda: clock.script([-1]), ValueError, "-1"),
+            (lambda: clock.advance(10**400), ValueError, "292 years"),
             (lambda: clock.script(["now"]), TypeError, "'now'"),  # type: ignore[list-item]
             (lambda: MonotonicClock(start=-1), ValueError, "-1"),
         ]:
