@@ -382,11 +382,13 @@ class ClassHooks(_Base):
     @classmethod
     def _asynctesting_value_of(cls, fixture: AsyncFixture[Any]) -> list[Any]:
         """Return the value of a wide fixture in a list, or an empty list."""
+        plan = cls._asynctesting_plan
+        node = plan.fixtures.nodes.get(fixture) if plan is not None and plan.fixtures else None
         scope = cls._asynctesting_open_scope()
-        while scope is not None:
-            for node, value in list(scope.values.items()):
-                if node.fixture is fixture:
-                    return [value]
+        while scope is not None and node is not None:
+            # Of this class: with another url of its own, a base's db is another db.
+            if node in scope.values:
+                return [scope.values[node]]
             scope = scope.parent
         return []
 

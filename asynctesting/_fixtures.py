@@ -24,7 +24,7 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
 from ._report import Place
@@ -218,7 +218,8 @@ class Node:
     """A fixture, and the fixtures that it gets; equal nodes of one scope share their value."""
 
     fixture: AsyncFixture[Any]
-    name: str
+    # What a class calls it is the class's own business.
+    name: str = field(compare=False)
     needs: tuple[tuple[str, Node], ...]
 
     @property
@@ -234,6 +235,8 @@ class FixturePlan:
     wide: tuple[Node, ...]
     narrow: tuple[Node, ...]
     asked: dict[str, tuple[tuple[str, Node], ...]]
+    # Which node a fixture is in this class: what it gets may differ from what it gets in another.
+    nodes: dict[AsyncFixture[Any], Node]
 
     def widest(self) -> Node | None:
         """Return a node of the widest scope, wherever it is needed."""
@@ -277,7 +280,7 @@ def plan_of(cls: type) -> FixturePlan | None:
             nodes = make.asked_by(name, function)
             if nodes:
                 asked[name] = nodes
-    return FixturePlan(tuple(wide), tuple(narrow), asked)
+    return FixturePlan(tuple(wide), tuple(narrow), asked, make.nodes)
 
 
 def _names(cls: type) -> list[str]:
@@ -297,12 +300,12 @@ class _Planner:
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
-        self._nodes: dict[AsyncFixture[Any], Node] = {}
+        self.nodes: dict[AsyncFixture[Any], Node] = {}
 
     def node(self, name: str, fixture: AsyncFixture[Any], path: tuple[Any, ...]) -> Node:
         if any(fixture is other for other, _ in path):
             self._refuse("fixtures ask for each other in a circle", (*path, (fixture, name)))
-        known = self._nodes.get(fixture)
+        known = self.nodes.get(fixture)
         if known is not None:
             return known
         path = (*path, (fixture, name))
@@ -320,7 +323,7 @@ class _Planner:
                     (*path, (other, parameter)),
                 )
             needs.append((parameter, self.node(parameter, other, path)))
-        self._nodes[fixture] = node = Node(fixture, name, tuple(needs))
+        self.nodes[fixture] = node = Node(fixture, name, tuple(needs))
         return node
 
     def asked_by(self, test: str, function: Callable[..., Any]) -> tuple[tuple[str, Node], ...]:

@@ -320,6 +320,62 @@ class SharingTests(FixtureAssertions):
         self.assertFalse(hasattr(test, "number"))
         self.assertPassed(run_case(test))
 
+    def test_an_attribute_is_the_value_of_its_own_class(self) -> None:
+        """Where a subclass overrides what a fixture gets, attribute and parameter agree."""
+        seen: list[tuple[str, str]] = []
+
+        class Base(AsyncTestCase):
+            @async_fixture(scope="session")
+            async def url(cls) -> str:
+                return "one"
+
+            @async_fixture(scope="session")
+            async def db(cls, url: str) -> str:
+                return f"db {url}"
+
+            async def test_it(self, db: str) -> None:
+                seen.append((db, self.db))
+
+        class Other(Base):
+            @async_fixture(scope="session")
+            async def url(cls) -> str:
+                return "two"
+
+        suite = unittest.TestSuite([Base("test_it"), Other("test_it")])
+        outcome = Outcome()
+        suite.run(outcome)
+        outcome.stopTestRun()
+
+        self.assertAllPassed(outcome, 2)
+        self.assertEqual(seen, [("db one", "db one"), ("db two", "db two")])
+
+    def test_two_names_are_one_fixture(self) -> None:
+        """What two classes call differently is made once for both."""
+        made: list[int] = []
+
+        @async_fixture(scope="session")
+        async def server() -> int:
+            made.append(1)
+            return len(made)
+
+        class First(AsyncTestCase):
+            database = server
+
+            async def test_it(self) -> None:
+                self.assertEqual(self.database, 1)
+
+        class Second(AsyncTestCase):
+            db = server
+
+            async def test_it(self) -> None:
+                self.assertEqual(self.db, 1)
+
+        outcome = Outcome()
+        unittest.TestSuite([First("test_it"), Second("test_it")]).run(outcome)
+        outcome.stopTestRun()
+
+        self.assertAllPassed(outcome, 2)
+
 
 class TeardownTests(FixtureAssertions):
     def test_every_failure_is_told_and_none_hides_another(self) -> None:
