@@ -492,10 +492,6 @@ class Outside:
             found.append("threads")
         return found
 
-    def look_again_after(self) -> float | None:
-        """Return after how many real seconds something may have changed without a sound."""
-        return 0.05 if thread_count() else None
-
 
 def time_now() -> float:
     """Return real seconds, whatever a test has made of ``time.monotonic``."""

@@ -67,10 +67,11 @@ def _may_be_signalled(loop: LazyEventLoop) -> bool:
 
 
 def _is_known_handler(handler: Any) -> bool:
-    """Tell whether a handler is the interpreter's, unittest's for Ctrl-C, or our own."""
-    module = getattr(handler, "__module__", None) or type(handler).__module__
-    return handler is signal.default_int_handler or str(module).startswith(
-        ("unittest.", "asynctesting.")
+    """Tell whether a handler is the interpreter's, asyncio's or unittest's for Ctrl-C, or ours."""
+    function = getattr(handler, "func", handler)  # asyncio.Runner installs a partial
+    module = getattr(function, "__module__", None) or type(function).__module__
+    return function is signal.default_int_handler or str(module).startswith(
+        ("unittest.", "asyncio.runners", "asynctesting.")
     )
 
 

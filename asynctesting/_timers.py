@@ -2,18 +2,18 @@
 
 Virtual time makes equal deadlines the normal case: twenty tasks that sleep five seconds wake at
 one instant. A heap of timers would hand them out in the order of its own layout. So the heap here
-holds bare deadlines, each once, and beside it stands a list of timers per deadline, in the order
-of their creation. That is also the faster way round: integers compare in C, and a tie costs one
-``append``.
+holds bare deadlines, each once, and beside it stands, for each deadline, its one timer or a list of
+them in the order of their creation. That is also the faster way round: integers compare in C, a tie
+costs one ``append``, and a timer without one no list, which the garbage collector would look at.
 
-Invariant: a deadline is in the heap exactly as long as it has a list, and no list is empty.
+Invariant: a deadline is in the heap exactly as long as it has a timer, and no list is empty.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 __unittest = True
 
@@ -37,35 +37,36 @@ class TimerQueue:
     cost more than skipping it.
     """
 
-    __slots__ = ("_cancelled", "_deadlines", "_lists", "_sweep_at")
+    __slots__ = ("_cancelled", "_deadlines", "_sweep_at", "_timers")
 
     def __init__(self) -> None:
         self._deadlines: list[int] = []
-        self._lists: dict[int, list[TimerLike]] = {}
+        self._timers: dict[int, TimerLike | list[TimerLike]] = {}
         self._cancelled = 0
         self._sweep_at = _SWEEP_AT_LEAST
 
     def __len__(self) -> int:
         """Count the timers that are not cancelled; takes time in proportion to them."""
-        return sum(1 for timers in self._lists.values() for t in timers if not t._cancelled)
+        return sum(not t._cancelled for found in self._timers.values() for t in _all(found))
 
     def push(self, deadline_ns: int, timer: TimerLike) -> None:
         """Add *timer*, to be taken out once its deadline is the earliest."""
         timer._scheduled = True
-        timers = self._lists.get(deadline_ns)
-        if timers is None:
-            self._lists[deadline_ns] = [timer]
+        found = self._timers.get(deadline_ns)
+        if found is None:
+            self._timers[deadline_ns] = timer
             _heappush(self._deadlines, deadline_ns)
+        elif type(found) is list:
+            found.append(timer)
         else:
-            timers.append(timer)
+            self._timers[deadline_ns] = [cast(TimerLike, found), timer]
 
     def peek(self) -> int | None:
         """Return the earliest deadline that somebody still waits for, or ``None``."""
         deadlines = self._deadlines
         while deadlines:
             deadline_ns = deadlines[0]
-            timers = self._lists[deadline_ns]
-            for timer in timers:
+            for timer in _all(self._timers[deadline_ns]):
                 if not timer._cancelled:
                     return deadline_ns
             self._drop_first()
@@ -79,7 +80,7 @@ class TimerQueue:
         Raises:
             IndexError: If the queue is empty.
         """
-        timers = self._lists.pop(_heappop(self._deadlines))
+        timers = _all(self._timers.pop(_heappop(self._deadlines)))
         for timer in timers:
             timer._scheduled = False
         return timers
@@ -89,7 +90,7 @@ class TimerQueue:
         deadlines = self._deadlines
         while deadlines:
             deadline_ns = _heappop(deadlines)
-            timers = self._lists.pop(deadline_ns)
+            timers = _all(self._timers.pop(deadline_ns))
             alive = False
             for timer in timers:
                 timer._scheduled = False
@@ -120,7 +121,7 @@ class TimerQueue:
     def items(self) -> Iterator[tuple[int, TimerLike]]:
         """Yield deadline and timer of all that are not cancelled, in the order of firing."""
         for deadline_ns in sorted(self._deadlines):
-            for timer in self._lists[deadline_ns]:
+            for timer in _all(self._timers[deadline_ns]):
                 if not timer._cancelled:
                     yield deadline_ns, timer
 
@@ -130,14 +131,18 @@ class TimerQueue:
 
     def _sweep(self) -> None:
         alive = 0
-        for deadline_ns, timers in list(self._lists.items()):
-            kept = [timer for timer in timers if not timer._cancelled]
+        for deadline_ns, found in list(self._timers.items()):
+            kept = [timer for timer in _all(found) if not timer._cancelled]
             if kept:
-                self._lists[deadline_ns] = kept
+                self._timers[deadline_ns] = kept if len(kept) > 1 else kept[0]
                 alive += len(kept)
             else:
-                del self._lists[deadline_ns]
-        self._deadlines[:] = self._lists
+                del self._timers[deadline_ns]
+        self._deadlines[:] = self._timers
         heapq.heapify(self._deadlines)
         self._cancelled = 0
         self._sweep_at = max(_SWEEP_AT_LEAST, alive)
+
+
+def _all(found: TimerLike | list[TimerLike]) -> list[TimerLike]:
+    return found if type(found) is list else [cast(TimerLike, found)]

@@ -223,6 +223,8 @@ class VirtualEventLoop(LazyEventLoop):
         self._turns = 0
         self._turned_at_ns = -1
         self._max_turns = clock.max_turns
+        # To wake a sleeper takes no context, and a copy of one for each sleep is not for nothing.
+        self._sleep_context = Context()
         asyncio.SelectorEventLoop.__init__(self, _IdleSelector(self))
         try:
             clock._bind(self)
@@ -286,6 +288,8 @@ class VirtualEventLoop(LazyEventLoop):
             deadline_ns = clock._now_ns + round(delay * 1e9)
         except (OverflowError, TypeError, ValueError):
             deadline_ns = clock._after_ns(delay)
+        if callback is _WAKE_SLEEPER and context is None:
+            context = self._sleep_context
         timer = VirtualTimer(clock._now + delay, callback, args, self, context)
         if clock._now_ns < deadline_ns < HORIZON_NS:
             clock._timers.push(deadline_ns, timer)
@@ -444,10 +448,12 @@ class VirtualEventLoop(LazyEventLoop):
             return []
         if outcome is Idle.HELD:
             # Somebody has said that something goes on that we can't see.
-            return self._wait_really(self._outside.look_again_after())
+            return self._wait_really(None)
         error = _stuck.find_deadlock(self, self._outside, self.clock)
         if error is None:
-            return self._wait_really(self._outside.look_again_after())
+            # A thread that comes to rest, or ends, without having called us rings no bell.
+            threads = _stuck.has_foreign_threads()
+            return self._wait_really(_stuck.LOOK_AGAIN if threads else None)
         # A thread that has been let go may not have got its turn yet: then it rests no longer
         # when we look again.
         for _ in range(_stuck.LOOKS if _stuck.has_foreign_threads() else 0):
