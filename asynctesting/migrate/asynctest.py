@@ -237,7 +237,7 @@ class _Visitor(Scoped):
 
     def _look_at_reference(self, node: ast.expr) -> bool:
         full = self.resolve(node)
-        if not full.startswith("asynctest"):
+        if full.partition(".")[0] != "asynctest":
             return False
         if _is_known(full):
             return True
