@@ -13,6 +13,7 @@ import contextlib
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,6 +22,10 @@ from ._report import Place, thread_place
 __unittest = True
 
 _T = TypeVar("_T")
+
+
+#: Threads of pools that were left behind, whose loops are closed: they have nobody to call.
+LEFT_BEHIND: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 class _Job:
@@ -148,6 +153,10 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
             self._when_idle = None if idle else tell
         if idle:
             tell()
+
+    def leave_behind(self) -> None:
+        """Give up what is running: its threads have nobody to call any more."""
+        LEFT_BEHIND.update(self._workers)
 
     def is_idle(self) -> bool:
         """Tell whether no job is queued or running."""

@@ -644,6 +644,7 @@ class Scope:
                 f"{name} at  {place}" if place else name for name, place in executor.running_jobs()
             ]
             problems.append(self._describe_jobs(jobs, own=True))
+            executor.leave_behind()
 
     def _describe_jobs(self, jobs: list[str], *, own: bool) -> TimeLimitError:
         fate = "Their threads are daemons and were left behind."

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ._executor import DaemonExecutor
+from ._executor import LEFT_BEHIND, DaemonExecutor
 from ._inflight import Outside, Sockets, Threads
 from ._internals import tasks_of
 from ._report import indent, seconds
@@ -56,7 +56,8 @@ def has_foreign_threads() -> bool:
 def _threads(clock: VirtualClock | None = None, sockets: Sockets | None = None) -> Threads:
     # No thread is too old to call us: one of the application, which was imported before us, may
     # well do so.
-    return Threads(clock, sockets, weakref.WeakSet([threading.current_thread()]))
+    others = weakref.WeakSet([threading.current_thread(), *LEFT_BEHIND])
+    return Threads(clock, sockets, others)
 
 
 def _may_be_signalled(loop: LazyEventLoop) -> bool:

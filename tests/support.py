@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import unittest
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from asynctesting import _settings
+from asynctesting import _executor, _settings, _stuck, _syscalls
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -157,6 +158,28 @@ def run_python(
             cwd=ROOT,
             env={**rest, "PYTHONPATH": str(ROOT), **(environment or {})},
         )
+
+
+@contextlib.contextmanager
+def alone_in_process() -> Iterator[None]:
+    """Have whatever threads there are count for nothing in a verdict.
+
+    A suite in one process has threads of earlier tests in it, those of C libraries included, and a
+    loop rightly gives no verdict as long as they might call it.
+    """
+    threads = threading.enumerate()
+    natives = _syscalls.native_threads()
+
+    def native_threads() -> set[int]:
+        return _syscalls.native_threads() - natives
+
+    _executor.LEFT_BEHIND.update(threads)
+    try:
+        with mock.patch.object(_stuck, "native_threads", native_threads):
+            yield
+    finally:
+        for thread in threads:
+            _executor.LEFT_BEHIND.discard(thread)
 
 
 async def spin(turns: int = 5) -> None:

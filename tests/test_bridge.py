@@ -29,7 +29,7 @@ from asynctesting import (
     get_async_result,
 )
 from tests.bridging import Legacy, Settled, echo, echo_later, run_in, running, user
-from tests.support import run_all, run_case, run_python
+from tests.support import alone_in_process, run_all, run_case, run_python
 
 
 class ResultTests(Settled):
@@ -812,7 +812,8 @@ class LimitTests(Settled):
             def test_it(case) -> None:
                 case.get_async_result(asyncio.Event().wait())
 
-        self.assertFailsWith(run_case(Tests), DeadlockError)
+        with alone_in_process():
+            self.assertFailsWith(run_case(Tests), DeadlockError)
 
     def test_who_waits_for_the_loop_of_the_class_is_told(self) -> None:
         """It stands still while the test's loop turns."""
@@ -825,7 +826,8 @@ class LimitTests(Settled):
             def test_it(case) -> None:
                 case.get_async_result(case.event.wait())
 
-        outcome = run_all(Tests)
+        with alone_in_process():
+            outcome = run_all(Tests)
         self.assertFailsWith(outcome, DeadlockError, "get_class_async_result")
 
 

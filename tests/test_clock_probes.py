@@ -28,6 +28,7 @@ from aiohttp import web
 from asynctesting._clock import VirtualClock
 from asynctesting._virtual_loop import VirtualEventLoop
 from asynctesting.errors import DeadlockError, GraceWarning
+from tests.support import alone_in_process
 
 #: A real span that the clock must not overtake: long beside a turn of the loop.
 REAL = 0.03
@@ -718,6 +719,9 @@ class SocketProbes(ProbeCase):
 
 
 class DeadlockProbes(ProbeCase):
+    def setUp(self) -> None:
+        self.enterContext(alone_in_process())
+
     def test_g_a_deadlock_is_told_at_once_with_the_line(self) -> None:
         """g: and the test's finally blocks have run."""
         cleaned: list[bool] = []

@@ -26,6 +26,7 @@ from asynctesting.errors import (
     LivelockError,
 )
 from tests.clock_model import Model, Program, play_on_loop, programs
+from tests.support import alone_in_process
 
 
 @contextlib.contextmanager
@@ -403,6 +404,9 @@ class RealRegionTests(LoopCase):
 
 
 class StuckTests(LoopCase):
+    def setUp(self) -> None:
+        self.enterContext(alone_in_process())
+
     def test_a_livelock_is_told(self) -> None:
         """A loop around sleep(0) that waits for time to pass."""
 

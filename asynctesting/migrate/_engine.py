@@ -28,7 +28,10 @@ from ._rules import RULES
 from ._survey import Rule, View
 
 _T = TypeVar("_T")
+
 _R = TypeVar("_R")
+
+tqdm.monitor_interval = 0  # no thread beside us: whoever runs us may count threads
 
 # Below this many lines a pool of processes takes longer to start than it saves.
 _LINES_FOR_A_POOL = 8_000
