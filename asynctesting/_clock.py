@@ -653,17 +653,20 @@ class VirtualClock:
         self._only_timers = self._mode is Mode.AUTO and not self._targets
         return Idle.WOKEN
 
-    def _jump(self) -> list[TimerLike] | None:
+    def _jump(self) -> tuple[list[TimerLike], bool] | None:
         """Go to the next deadline and return what is due there; ``None`` if there is none.
 
         What :meth:`_on_idle` does when ``_only_timers`` is true, at a fraction of the price.
+
+        Returns:
+            The timers, and whether all that are not cancelled have one callback.
         """
         first = self._timers.take_first()
         if first is None:
             return None
-        self._now_ns, timers = first
+        self._now_ns, timers, alike = first
         self._now = self._now_ns / NS
-        return timers
+        return timers, alike
 
     def _real_delay(self) -> float | None:
         """Return the real seconds until the next timer or target of a clock in real mode."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 __unittest = True
 
@@ -26,6 +26,7 @@ _heappop, _heappush = heapq.heappop, heapq.heappush
 class TimerLike(Protocol):
     """What the queue looks at in a timer; the names are those of ``asyncio.TimerHandle``."""
 
+    _callback: Any
     _cancelled: bool
     _scheduled: bool
 
@@ -85,21 +86,35 @@ class TimerQueue:
             timer._scheduled = False
         return timers
 
-    def take_first(self) -> tuple[int, list[TimerLike]] | None:
-        """Take out the earliest deadline that somebody still waits for, with all its timers."""
+    def take_first(self) -> tuple[int, list[TimerLike], bool] | None:
+        """Take out the earliest deadline that somebody still waits for, with all its timers.
+
+        Returns:
+            The deadline, its timers, and whether all that are not cancelled have one callback.
+        """
         deadlines = self._deadlines
         while deadlines:
             deadline_ns = _heappop(deadlines)
-            timers = _all(self._timers.pop(deadline_ns))
-            alive = False
-            for timer in timers:
+            found = self._timers.pop(deadline_ns)
+            if type(found) is not list:
+                timer = cast(TimerLike, found)
+                timer._scheduled = False
+                if not timer._cancelled:
+                    return deadline_ns, [timer], True
+                self._cancelled -= 1
+                continue
+            # One look at each: of many timers none is in the processor's cache any more.
+            callback, alike = None, True
+            for timer in found:
                 timer._scheduled = False
                 if timer._cancelled:
                     self._cancelled -= 1
-                else:
-                    alive = True
-            if alive:
-                return deadline_ns, timers
+                elif callback is None:
+                    callback = timer._callback
+                elif timer._callback is not callback:
+                    alike = False
+            if callback is not None:
+                return deadline_ns, found, alike
         return None
 
     def pop_until(self, now_ns: int) -> list[TimerLike]:

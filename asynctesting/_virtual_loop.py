@@ -385,16 +385,16 @@ class VirtualEventLoop(LazyEventLoop):
         if self._ready:
             return []
         if clock._only_timers:
-            due = cast("list[VirtualTimer] | None", clock._jump())
-            if due is not None:
+            jumped = clock._jump()
+            if jumped is not None:
+                due, alike = jumped
                 self._turns = 0
-                for timer in due:
-                    if timer._callback is not _WAKE_SLEEPER:
-                        self._ready.extend(due)
-                        return []
+                if not (alike and due[0]._callback is _WAKE_SLEEPER):
+                    self._ready.extend(due)
+                    return []
                 # Nothing but sleepers, whose tasks are woken without a detour: one turn of the
                 # loop less for each jump, in the same order.
-                for timer in due:
+                for timer in cast("list[VirtualTimer]", due):
                     if not timer._cancelled:
                         _WAKE_SLEEPER(*timer._args)
                 return []

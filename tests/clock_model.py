@@ -246,7 +246,7 @@ class ToyLoop:
 
         def __init__(self, loop: ToyLoop, run: Callable[[], object]) -> None:
             self.loop = loop
-            self.run = run
+            self.run = self._callback = run
             self._cancelled = self._scheduled = False
 
         def cancel(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import unittest
 
-from asynctesting._timers import TimerQueue
+from asynctesting._timers import TimerQueue, _all
 
 
 class Item:
@@ -14,6 +14,7 @@ class Item:
     def __init__(self, name: object = None) -> None:
         self.name = name
         self._cancelled = self._scheduled = False
+        self._callback: object = print
 
 
 def cancel(queue: TimerQueue, item: Item) -> None:
@@ -85,6 +86,23 @@ class QueueTests(unittest.TestCase):
 
         self.assertEqual(self.queue._cancelled, 0)
 
+    def test_it_says_whether_callbacks_are_alike(self) -> None:
+        """Those of cancelled timers do not count."""
+        self.push(1)
+        self.push(2)
+        self.push(2)
+        other = self.push(2)
+        other._callback = repr
+        cancel(self.queue, other)
+        self.push(3)
+        self.push(3)._callback = repr
+
+        alike = []
+        while (first := self.queue.take_first()) is not None:
+            alike.append(first[2])
+
+        self.assertEqual(alike, [True, True, False])
+
     def test_random_use_agrees_with_a_sorted_list(self) -> None:
         """Pushes, cancellations and takings, with sweeps in between."""
         luck = random.Random(5)
@@ -111,7 +129,7 @@ class QueueTests(unittest.TestCase):
         for item in items[::2]:
             cancel(self.queue, item)
 
-        stored = sum(len(timers) for timers in self.queue._lists.values())
+        stored = sum(map(len, map(_all, self.queue._timers.values())))
 
         self.assertLess(stored, 500)
         names = [item.name for _, item in self.queue.items()]  # type: ignore[attr-defined]
