@@ -154,7 +154,8 @@ def _ratio(measured: Measured, key: str, measure: Measure) -> float | None:
 def verdicts(measured: Measured, measures: Sequence[Measure]) -> list[Verdict]:
     """Hold each promise against what was measured."""
     found = [_below_floor(measured, measures, job) for job in TITLES]
-    return [*found, _ahead(measured, measures), _growth(measured, measures)]
+    found += [_ahead(measured, measures, job) for job in ("tasks", "ties", "sequence")]
+    return [*found, _growth(measured, measures)]
 
 
 def _below_floor(measured: Measured, measures: Sequence[Measure], job: str) -> Verdict:
@@ -172,15 +173,15 @@ def _below_floor(measured: Measured, measures: Sequence[Measure], job: str) -> V
     return Verdict(promise, max(ratios.values()) <= LIMITS[job], evidence)
 
 
-def _ahead(measured: Measured, measures: Sequence[Measure]) -> Verdict:
+def _ahead(measured: Measured, measures: Sequence[Measure], job: str) -> Verdict:
     """Judge whether nobody else's timers are cheaper, at any size."""
-    promise = "ahead of every peer at every size"
+    promise = f"{TITLES[job]}: ahead of every peer at every size"
     pairs = [
         (cost / ours, f"{key} at {measure}")
         for key, runs in measured.items()
         for measure in measures
         if runs.contender.is_peer
-        and measure.job in ("tasks", "sequence")  # ties are mostly asyncio's own work, for all
+        and measure.job == job
         and "ours" in measured
         and (cost := runs.cost_us(measure)) is not None
         and (ours := measured["ours"].cost_us(measure)) is not None

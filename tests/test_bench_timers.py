@@ -45,7 +45,7 @@ class TimersTests(unittest.TestCase):
         self.assertTrue(run.stdout.startswith(timers.QUESTION))
         for title in timers.TITLES.values():
             self.assertIn(title, run.stdout)
-        self.assertIn("not measured: ahead of every peer", run.stdout)
+        self.assertIn("not measured: sleeps of one task: ahead of every peer", run.stdout)
 
     def test_the_measurements_can_be_had(self) -> None:
         """All of them, as JSON."""
