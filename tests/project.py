@@ -63,7 +63,8 @@ class ProjectTestCase(OutcomeAssertions):
             encoding="utf-8",
             timeout=self.deadline,
             cwd=self.folder,
-            env={**rest, **(environment or {})},
+            # stestr starts its workers by that name, which 'make PYTHON=...' sets as well.
+            env={**rest, "PYTHON": sys.executable, **(environment or {})},
         )
 
     def run_ours(

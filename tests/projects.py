@@ -91,6 +91,7 @@ class Project:
     def run(self, *command: str, strict: bool = True) -> Ran:
         """Run a module of this interpreter as a command, in the folder."""
         rest = {k: v for k, v in os.environ.items() if not k.startswith(_settings.PREFIX)}
+        rest["PYTHON"] = sys.executable  # by which stestr starts its workers
         log = self.folder / "events.log"
         log.unlink(missing_ok=True)
         flags = ["-X", "dev", "-W", "error"] if strict else []
