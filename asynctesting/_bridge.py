@@ -23,8 +23,9 @@ from ._case import _TIMEOUT
 from ._contexts import Exchange
 from ._leaks import Collector
 from ._loop import LazyEventLoop
+from ._phases import Loop
 from ._report import Place, definition
-from ._scopes import Loop, Scope
+from ._scopes import Scope
 from ._watchdog import Interruption, State, Watch
 from .errors import BridgeError, TimeLimitError
 

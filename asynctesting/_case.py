@@ -24,16 +24,21 @@ from contextlib import (
     nullcontext,
 )
 from contextvars import ContextVar, copy_context
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from . import _registry, _settings
-from ._class_hooks import ClassHooks
-from ._fixtures import Living, Node
+from . import _settings
 from ._leaks import Collector
 from ._lint import problems_of
 from ._nested import InnerScope
+from ._own_fixtures import OwnFixtures
 from ._report import Place, definition, raise_at
+from ._returned import (
+    context_methods,
+    is_awaitable,
+    refuse_awaiting_inside,
+    refuse_generator,
+    refuse_unawaited,
+)
 from ._scopes import Scope
 from .errors import SilentPassError
 
@@ -74,7 +79,7 @@ class _Hooks(NamedTuple):
 _HOOKS = {facts: _Hooks(*facts) for facts in itertools.product((False, True), repeat=4)}
 
 
-class AsyncTestCase(ClassHooks, _Stock):
+class AsyncTestCase(OwnFixtures, _Stock):
     """A drop-in ``IsolatedAsyncioTestCase``: one task a test, a fresh loop for next to nothing.
 
     ``asyncSetUp``, the test, ``asyncTearDown`` and async cleanups run in one task and one context,
@@ -123,17 +128,9 @@ class AsyncTestCase(ClassHooks, _Stock):
     _asynctesting_cancelled: BaseException | None = None
     _asynctesting_set_up_cut = False
     _asynctesting_loop: Any = None
-    # The clock that a region or a mixin of clocks.py has given to the test.
-    _asynctesting_clock: Any = None
-
-    # The stock case's slots for its runner and its context.
-    _asyncioRunner: Any = None
-    _asyncioTestContext: Any = None
 
     if TYPE_CHECKING:
-        _outcome: Any
         _cleanups: list[Any]
-        _testMethodName: str
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -272,68 +269,8 @@ class AsyncTestCase(ClassHooks, _Stock):
         if hooks.set_up or hooks.async_set_up:
             self._asynctesting_do("set-up", self._asynctesting_set_up)
 
-    def _asynctesting_begin(self) -> None:
-        """Put the test into the scope of its class, set up now if no runner has done that."""
-        scope = self._asyncioRunner
-        cls, plan = type(self), self._asynctesting_plan
-        if plan is None or not isinstance(scope, InnerScope) or scope.parent is not None:
-            return
-        around = cls._asynctesting_open_class(plan)
-        if self._outcome is not None:
-            _registry.note_result(self._outcome.result, around)
-        # Before the limit of the test begins to count: a wide fixture has its own.
-        for _, node in plan.fixtures.asked.get(self._testMethodName, ()) if plan.fixtures else ():
-            cls._asynctesting_obtain_around(around, node)
-        for node in plan.fixtures.narrow if plan.fixtures else ():
-            cls._asynctesting_obtain_around(around, node)
-        scope.attach(around)
-        self._asyncioTestContext = scope.context
-        self._asynctesting_clock = scope.clock or self._asynctesting_clock
-
-    def _asynctesting_set_up_fixtures(self, scope: Scope) -> None:
-        plan = self._asynctesting_plan
-        if plan is None or plan.fixtures is None:
-            return
-        fixtures = plan.fixtures
-        values: dict[Node, Any] = {}
-        self.__dict__["_asynctesting_values"] = names = []
-        for node in fixtures.narrow:
-            names.append(node.name)
-            self.__dict__[node.name] = self._asynctesting_obtain_own(scope, node, values)
-        names.append("_asynctesting_arguments")
-        self.__dict__["_asynctesting_arguments"] = {
-            name: self._asynctesting_obtain_own(scope, node, values)
-            for name, node in fixtures.asked.get(self._testMethodName, ())
-        }
-
-    def _asynctesting_obtain_own(self, scope: Scope, node: Node, values: dict[Node, Any]) -> Any:
-        """Return the value of a fixture for this test, made now unless it was before."""
-        if node in values:
-            return values[node]
-        if node.level:
-            around = self._asynctesting_open_scope()
-            assert around is not None
-            return self._asynctesting_obtain(around, node)
-        needs = {
-            name: self._asynctesting_obtain_own(scope, needed, values)
-            for name, needed in node.needs
-        }
-        living = Living(node.fixture, self, needs)
-        value = scope.call(living.start)
-        if _is_awaitable(value) and living.is_async:
-            value = scope.run(value)
-        if living.must_be_left:
-            self.addCleanup(self._asynctesting_leave_fixture, living)
-        values[node] = value
-        return value
-
-    def _asynctesting_leave_fixture(self, living: Living) -> Any:
-        if living.is_async:
-            return self._asynctesting_leave(Living.leave, living)
-        return living.leave()
-
     def _asynctesting_set_up(self, scope: Scope) -> None:
-        _refuse_unawaited(scope.call(self.setUp), "setUp", "asyncSetUp")
+        refuse_unawaited(scope.call(self.setUp), "setUp", "asyncSetUp")
         if self._asynctesting_hooks.async_set_up:
             self._callAsync(self.asyncSetUp)
 
@@ -345,7 +282,7 @@ class AsyncTestCase(ClassHooks, _Stock):
             method = functools.partial(method, **arguments)
         result = self._asynctesting_do("test", self._asynctesting_test, method)
         if result is not None:
-            _refuse_generator(result, self._testMethodName)
+            refuse_generator(result, self._testMethodName)
             warnings.warn(
                 f"It is deprecated to return a value that is not None from a test case ({method})",
                 DeprecationWarning,
@@ -354,7 +291,7 @@ class AsyncTestCase(ClassHooks, _Stock):
 
     def _asynctesting_test(self, scope: Scope, method: Callable[[], Any]) -> Any:
         result = scope.call(method)
-        while result is not None and _is_awaitable(result):
+        while result is not None and is_awaitable(result):
             result = scope.run(result, keep=self._asynctesting_expects_more)
         return result
 
@@ -372,7 +309,7 @@ class AsyncTestCase(ClassHooks, _Stock):
         self._callAsync(self.asyncTearDown)
 
     def _asynctesting_tear_down(self, scope: Scope) -> None:
-        _refuse_unawaited(scope.call(self.tearDown), "tearDown", "asyncTearDown")
+        refuse_unawaited(scope.call(self.tearDown), "tearDown", "asyncTearDown")
 
     def _callCleanup(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
         self._asynctesting_do("cleanup", self._asynctesting_clean_up, function, args, kwargs)
@@ -386,7 +323,7 @@ class AsyncTestCase(ClassHooks, _Stock):
     ) -> None:
         result = self._callMaybeAsync(function, *args, **kwargs)
         if result is not None:
-            _refuse_generator(result, getattr(function, "__name__", repr(function)))
+            refuse_generator(result, getattr(function, "__name__", repr(function)))
 
     def _asynctesting_do(self, phase: str, function: Callable[..., Any], *args: Any) -> Any:
         """Call *function* as one phase of the test."""
@@ -421,7 +358,7 @@ class AsyncTestCase(ClassHooks, _Stock):
 
     def _callAsync(self, func: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any) -> Any:
         result = self._asynctesting_scope().call(func, *args, **kwargs)
-        if not _is_awaitable(result):
+        if not is_awaitable(result):
             name = getattr(func, "__name__", repr(func))
             raise SilentPassError(
                 f"{type(self).__qualname__}.{name} returned {result!r}, which can't be awaited. "
@@ -433,9 +370,9 @@ class AsyncTestCase(ClassHooks, _Stock):
         # The result decides, not the function: a lambda or a partial may return a coroutine.
         scope = self._asynctesting_scope()
         if scope.depth > 1:  # doCleanups() inside a phase, where the context is entered already
-            return _refuse_awaiting_inside(func(*args, **kwargs), func)
+            return refuse_awaiting_inside(func(*args, **kwargs), func)
         result = scope.call(func, *args, **kwargs)
-        return scope.run(result) if _is_awaitable(result) else result
+        return scope.run(result) if is_awaitable(result) else result
 
     def _asynctesting_finish_interrupted(self, phase: str) -> None:
         """Run what a test that was interrupted by Ctrl-C still owes: teardown and cleanups."""
@@ -489,7 +426,7 @@ class AsyncTestCase(ClassHooks, _Stock):
         scope = self._asyncioRunner
         if not (isinstance(scope, Scope) and scope.in_owner_task()):
             return super().enterContext(cm)
-        enter, exit = _context_methods(cm, "__enter__", "__exit__", "context manager")
+        enter, exit = context_methods(cm, "__enter__", "__exit__", "context manager")
         result: _T = enter(cm)
         self.addAsyncCleanup(self._asynctesting_leave, exit, cm)
         return result
@@ -503,9 +440,7 @@ class AsyncTestCase(ClassHooks, _Stock):
         Raises:
             TypeError: If *cm* is no asynchronous context manager.
         """
-        enter, exit = _context_methods(
-            cm, "__aenter__", "__aexit__", "asynchronous context manager"
-        )
+        enter, exit = context_methods(cm, "__aenter__", "__aexit__", "asynchronous context manager")
         result: _T = await enter(cm)
         self.addAsyncCleanup(self._asynctesting_leave, exit, cm)
         return result
@@ -517,7 +452,7 @@ class AsyncTestCase(ClassHooks, _Stock):
             details = (type(cancelled), cancelled, cancelled.__traceback__)
         try:
             result = exit(cm, *details)
-            if _is_awaitable(result):
+            if is_awaitable(result):
                 await result
         except asyncio.CancelledError:
             if cancelled is None:
@@ -621,50 +556,3 @@ def timeout(seconds: float | None) -> Callable[[_F], _F]:
         return decorated
 
     return decorate
-
-
-def _is_awaitable(value: Any) -> bool:
-    return type(value) is CoroutineType or inspect.isawaitable(value)
-
-
-def _refuse_unawaited(result: Any, name: str, right: str) -> None:
-    if result is None:
-        return
-    if _is_awaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise SilentPassError(
-            f"{name}() returned an awaitable, which unittest never awaits. "
-            f"Write 'async def {right}(self)'"
-        )
-    _refuse_generator(result, name)
-
-
-def _refuse_awaiting_inside(result: Any, cleanup: object) -> Any:
-    if not _is_awaitable(result):
-        return result
-    if inspect.iscoroutine(result):
-        result.close()
-    raise RuntimeError(
-        f"doCleanups() was called inside the test, where the async cleanup {cleanup!r} can't be "
-        "awaited. Await it in an async test instead, or leave it to the end of the test"
-    )
-
-
-def _refuse_generator(result: Any, name: str) -> None:
-    if inspect.isasyncgen(result) or inspect.isgenerator(result):
-        raise SilentPassError(
-            f"{name}() returned a generator, so nothing of it has run. It has a 'yield' in it: "
-            "remove that; to await something, write 'await'"
-        )
-
-
-def _context_methods(cm: object, enter: str, exit: str, protocol: str) -> tuple[Any, Any]:
-    # Looked up on the type, as the with statement does.
-    cls = type(cm)
-    try:
-        return getattr(cls, enter), getattr(cls, exit)
-    except AttributeError:
-        raise TypeError(
-            f"'{cls.__module__}.{cls.__qualname__}' object does not support the {protocol} protocol"
-        ) from None

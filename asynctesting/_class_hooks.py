@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import _registry, _settings
-from ._fixtures import AsyncFixture, FixturePlan, Living, Node, plan_of
-from ._nested import WideScope
+from ._fixture_plan import FixturePlan, Node, plan_of
+from ._fixtures import AsyncFixture
+from ._living import Living
 from ._registry import LEVELS
+from ._wide import WideScope
 from .errors import ScopeError, SettingError
 
 __unittest = True

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from . import _internals, _settings
-from ._nested import WideScope
+from ._wide import WideScope
 from .errors import LateTeardownWarning
 
 __unittest = True

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from . import _registry
-from ._nested import WideScope
+from ._wide import WideScope
 
 _running: list[pytest.Item] = []
 

@@ -27,8 +27,9 @@ ROOMS = {
     "loop": ("_executor", "_waits", "_inflight", "_stuck", "_loop", "_virtual_loop"),
     # unittest: lifecycle, limits, audits
     "case": (
-        *("_leaks", "_watchdog", "_scopes", "_held", "_nested", "_registry"),
-        *("_fixtures", "_class_hooks", "_case"),
+        *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held", "_nested", "_wide"),
+        *("_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
+        *("_returned", "_own_fixtures", "_case"),
     ),
     # what a user opts into
     "faces": (
