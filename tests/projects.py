@@ -40,8 +40,9 @@ _HAS_ENTRY_POINT = any(
     point.name == "asynctesting" for point in importlib.metadata.entry_points(group="pytest11")
 )
 # An installation that was made before the plugin was there has no entry point for it. Another
-# plugin for asyncio is no part of the question.
-PYTEST = ["pytest", "-p", "no:asyncio", "-p", "no:cacheprovider"]
+# plugin for asyncio is no part of the question, nor is one that needs that.
+WITHOUT_PEERS = ["-p", "no:asyncio", "-p", "no:looptime_plugin"]
+PYTEST = ["pytest", *WITHOUT_PEERS, "-p", "no:cacheprovider"]
 if not _HAS_ENTRY_POINT:
     PYTEST += ["-p", "asynctesting.pytest_plugin"]
 

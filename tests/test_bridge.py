@@ -29,6 +29,7 @@ from asynctesting import (
     get_async_result,
 )
 from tests.bridging import Legacy, Settled, echo, echo_later, run_in, running, user
+from tests.projects import WITHOUT_PEERS
 from tests.support import alone_in_process, run_all, run_case, run_python
 
 
@@ -923,7 +924,7 @@ class RunnerTests(Settled):
     @unittest.skipUnless(importlib.util.find_spec("pytest"), "pytest is not installed")
     def test_pytest(self) -> None:
         """Without pytest-asyncio, and where it is installed in both of its modes; with --pdb."""
-        plugins = [("-p", "no:asyncio")]
+        plugins = [tuple(WITHOUT_PEERS)]
         if importlib.util.find_spec("pytest_asyncio"):
             loop = ("-o", "asyncio_default_fixture_loop_scope=function")
             plugins += [(*loop, "-o", f"asyncio_mode={mode}") for mode in ("strict", "auto")]
@@ -938,7 +939,7 @@ class RunnerTests(Settled):
     @unittest.skipUnless(importlib.util.find_spec("pytest"), "pytest is not installed")
     def test_pytest_with_a_debugger(self) -> None:
         """--pdb postpones tearDown(); the test's loop waits for it."""
-        command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "--pdb")
+        command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *WITHOUT_PEERS, "--pdb")
         process = run_in(self.folder, *command, "-k", "not leaky")
 
         self.assertIn("3 passed", process.stdout, process.stdout + process.stderr)

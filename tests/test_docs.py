@@ -218,7 +218,7 @@ class Reader:
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(ROOT),
             # Pages show pytest without the plugins that this environment may have besides.
-            "PYTEST_ADDOPTS": "-p no:asyncio -p no:anyio -p no:cacheprovider",
+            "PYTEST_ADDOPTS": "-p no:asyncio -p no:looptime_plugin -p no:anyio -p no:cacheprovider",
         }
 
     def write(self, block: Block) -> None:

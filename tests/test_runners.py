@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 from tests.project import ProjectTestCase
+from tests.projects import WITHOUT_PEERS
 
 SAMPLE = '''
     import asyncio
@@ -134,7 +135,7 @@ class UnittestTests(RunnerTestCase):
 
 class PytestTests(RunnerTestCase):
     needs = "pytest"
-    OPTIONS = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", "-ra")
+    OPTIONS = ("-m", "pytest", "-p", "no:cacheprovider", *WITHOUT_PEERS, "-ra")
 
     def run_pytest(self, *options: str) -> None:
         process = self.run_sample(*self.OPTIONS, *options)
