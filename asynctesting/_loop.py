@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, Protocol
 
 from . import _pauses
 from ._executor import DaemonExecutor
+from ._recorder import RecordingLoop, new_ring
 from .errors import NotCheckedWarning
 
 __unittest = True
@@ -108,7 +109,7 @@ class Guard(Protocol):
         """Take an error that says why the loop can't get anywhere; cancel whoever waits."""
 
 
-class LazyEventLoop(asyncio.SelectorEventLoop):
+class LazyEventLoop(RecordingLoop):
     """A selector event loop that costs next to nothing until it is used.
 
     Even its own state is made at the first touch when it comes from :meth:`unborn`, which is how
@@ -121,22 +122,18 @@ class LazyEventLoop(asyncio.SelectorEventLoop):
         >>> loop.close()
     """
 
-    _ready: Any
     _scheduled: list[Any]
-    _debug: bool
     _selector: selectors.BaseSelector
     _ssock: Any
     _csock: Any
     _default_executor: Any
     _on_birth: Callable[[LazyEventLoop], None]
 
-    # What time() falls back to when a test's patch of time.monotonic() breaks. A class attribute,
-    # since freezegun replaces the names of modules.
-    _real_time = staticmethod(time.monotonic)
     #: The first error of a patched ``time.monotonic()``.
     clock_error: BaseException | None = None
 
     def __init__(self) -> None:
+        self._ring = new_ring()
         super().__init__(_NoSelectorYet(self))
 
     # Birth at first touch -----------------------------------------------------------------------
@@ -366,6 +363,8 @@ class _BirthPlan(NamedTuple):
         for name, value in vars(loop).items():
             if value is None or isinstance(value, (bool, int, float)):
                 plan.constants[name] = value  # type: ignore[index]
+            elif name == "_ring":
+                plan.at_once.append((name, new_ring))
             elif type(value) in (weakref.WeakSet, weakref.WeakValueDictionary) and not value:
                 plan.on_demand[name] = type(value)
             elif type(value) in (collections.deque, list, dict) and not value:

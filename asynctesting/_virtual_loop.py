@@ -27,6 +27,7 @@ from typing import Any, TypeVarTuple, cast
 from . import _inflight, _pauses, _stuck
 from ._clock import Idle, Mode, VirtualClock
 from ._loop import LazyEventLoop
+from ._recorder import new_ring
 from ._seconds import COARSE_NS, HORIZON_NS
 
 __unittest = True
@@ -216,6 +217,7 @@ class VirtualEventLoop(LazyEventLoop):
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         _pauses.install()
+        self._ring = new_ring()
         self.clock = clock = VirtualClock() if clock is None else clock
         self._outside = _inflight.Outside(self, clock)
         self._sockets = self._outside.sockets

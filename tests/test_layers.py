@@ -24,7 +24,10 @@ ROOMS = {
         *("_contexts", "_syscalls", "_patched_time"),
     ),
     # what runs under a test
-    "loop": ("_executor", "_waits", "_inflight", "_stuck", "_loop", "_virtual_loop"),
+    "loop": (
+        *("_recorder", "_executor", "_waits", "_inflight", "_stuck"),
+        *("_loop", "_virtual_loop"),
+    ),
     # unittest: lifecycle, limits, audits
     "case": (
         *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held", "_nested", "_wide"),
