@@ -116,7 +116,7 @@ _task_registries = _find_task_registries()
 
 def _find_current_task() -> Callable[[Loop], asyncio.Task[Any] | None]:
     # Up to 3.13 an index by loop, which is several times quicker than the function that reads it.
-    index = getattr(asyncio.tasks, "_current_tasks", None)
+    index: Any = getattr(asyncio.tasks, "_current_tasks", None)
     if sys.version_info < (3, 14) and hasattr(index, "get"):
         get: Callable[[Loop], asyncio.Task[Any] | None] = index.get
         return get
@@ -134,7 +134,7 @@ def first_step_type() -> type:
     """
     found: list[Any] = []
 
-    class Probe(asyncio.AbstractEventLoop):
+    class Probe:
         def get_debug(self) -> bool:
             return False
 
@@ -144,7 +144,7 @@ def first_step_type() -> type:
     async def nothing() -> None: ...
 
     coroutine = nothing()
-    task = asyncio.Task(coroutine, loop=Probe())
+    task = asyncio.Task(coroutine, loop=Probe())  # type: ignore[arg-type]
     silence_pending(task)
     coroutine.close()
     return type(found[0])

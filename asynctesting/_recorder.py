@@ -86,7 +86,7 @@ class Step(NamedTuple):
 class RecordingLoop(asyncio.SelectorEventLoop):
     """A stock selector loop that notes each step as it is made ready."""
 
-    #: The clock that the loop obeys, where that is a virtual one.
+    #: The clock that the loop obeys, where that is a virtual one: a ``VirtualClock``.
     clock: Any = None
 
     _ring: deque[tuple[Any, ...]]
@@ -155,7 +155,7 @@ class RecordingLoop(asyncio.SelectorEventLoop):
 
 def new_ring() -> deque[tuple[Any, ...]]:
     """Return an empty memory for a loop."""
-    return deque((), STEPS)
+    return deque(maxlen=STEPS)
 
 
 def next_step_number() -> int:

@@ -218,7 +218,8 @@ class VirtualEventLoop(LazyEventLoop):
     def __init__(self, clock: VirtualClock | None = None) -> None:
         _pauses.install()
         self._ring = new_ring()
-        self.clock = clock = VirtualClock() if clock is None else clock
+        self.clock: VirtualClock = VirtualClock() if clock is None else clock
+        clock = self.clock
         self._outside = _inflight.Outside(self, clock)
         self._sockets = self._outside.sockets
         # How often the loop has turned since time last moved, and the reading then.

@@ -257,6 +257,49 @@ class TasksTests(unittest.TestCase):
 
                 self.assertEqual(told, [] if silence else ["Task was destroyed but it is pending!"])
 
+    def test_the_current_task_of_a_loop(self) -> None:
+        """Also asked for between two steps, and where the index has another name."""
+        found: list[object] = []
+
+        async def body() -> None:
+            loop = asyncio.get_running_loop()
+            task = asyncio.current_task()
+            loop.call_soon(lambda: found.append(_internals.current_task_of(loop)))
+            found.append(_internals.current_task_of(loop) is task)
+            with mock.patch.object(asyncio.tasks, "_current_tasks", None, create=True):
+                found.append(_internals._find_current_task() is asyncio.current_task)
+            await asyncio.sleep(0)
+
+        asyncio.run(body())
+        self.assertEqual(found, [True, True, None])
+
+    def test_the_first_step_of_a_task_has_a_type_of_its_own(self) -> None:
+        """By which it is told from the task's other methods as a callback."""
+        seen: list[object] = []
+
+        class Loop(asyncio.SelectorEventLoop):
+            def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+                if isinstance(getattr(callback, "__self__", None), asyncio.Task):
+                    seen.append(callback)
+                return super().call_soon(callback, *args, context=context)
+
+        async def body() -> None:
+            await asyncio.sleep(0)
+            future = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(future.set_result, None)
+            await future
+
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(body())
+            task = asyncio.Task(body(), loop=runner.get_loop())
+            cancel = task.cancel
+            cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                runner.get_loop().run_until_complete(task)
+        first = _internals.first_step_type()
+        self.assertEqual([type(step) is first for step in seen[:3]], [True, True, False])
+        self.assertIsNot(type(cancel), first)
+
 
 class OriginTests(unittest.TestCase):
     """What tells, on a shared loop, whose a task or a timer is."""

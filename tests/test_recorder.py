@@ -149,8 +149,7 @@ class StepTests(RecorderCase):
             await asyncio.wait([task])
 
         steps = self.of(self.record(main), "waiter")
-        self.assertEqual([s.waited for s in steps][0], MADE)
-        self.assertEqual(len(steps), 2)
+        self.assertEqual((len(steps), steps[0].waited), (2, MADE))
 
     def test_debug_mode_records_the_same(self) -> None:
         """And asyncio's own note of who called shows no frame of ours."""
