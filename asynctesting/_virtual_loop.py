@@ -18,178 +18,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-import select
 import selectors
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context, copy_context
+from collections.abc import Callable
+from contextvars import Context
 from typing import Any, TypeVarTuple, cast
 
 from . import _inflight, _pauses, _stuck
 from ._clock import Idle, Mode, VirtualClock
+from ._idle_selector import IdleSelector
 from ._loop import LazyEventLoop
 from ._recorder import new_ring
 from ._seconds import COARSE_NS, HORIZON_NS
+from ._virtual_timer import WAKE_SLEEPER, VirtualTimer
 
 __unittest = True
 
 _Ts = TypeVarTuple("_Ts")
-
-
-class VirtualTimer(asyncio.TimerHandle):
-    """What ``call_at()`` and ``call_later()`` return: a stock handle, made at half the price."""
-
-    __slots__ = ()
-
-    _loop: VirtualEventLoop
-    _scheduled: bool
-    _callback: Any
-    _args: Any
-
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        loop: VirtualEventLoop,
-        context: Context | None = None,
-    ) -> None:
-        if loop._debug or not _CAN_INLINE:
-            super().__init__(when, callback, args, loop, context)
-            return
-        # What the two stock initialisers do, in one step.
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._when = when
-        self._scheduled = False
-
-    def cancel(self) -> None:
-        """Have the callback not called."""
-        if self._loop._debug or not _CAN_INLINE:
-            super().cancel()
-        elif not self._cancelled:
-            self._cancelled = True
-            self._callback = self._args = None
-            if self._scheduled:
-                self._loop.clock._timers.note_cancelled(self)
-
-
-# What asyncio.sleep() has called in the end.
-_WAKE_SLEEPER: Any = getattr(asyncio.futures, "_set_result_unless_cancelled", None)
-
-_CAN_INLINE = {*asyncio.Handle.__slots__, *asyncio.TimerHandle.__slots__} == {
-    "_args",
-    "_callback",
-    "_cancelled",
-    "_context",
-    "_loop",
-    "_repr",
-    "_scheduled",
-    "_source_traceback",
-    "_when",
-    "__weakref__",
-}
-
-
-class _QuickSelector(selectors.DefaultSelector):
-    """The platform's selector, with a way to look for input without waiting.
-
-    Virtual time looks before each jump, so this is what a jump costs where there are sockets.
-    """
-
-    if hasattr(selectors, "EpollSelector") and issubclass(
-        selectors.DefaultSelector, selectors.EpollSelector
-    ):
-        _fd_to_key: dict[int, selectors.SelectorKey]
-        _selector: Any
-
-        def look(self) -> list[tuple[selectors.SelectorKey, int]]:
-            """Return what is ready now."""
-            found = []
-            keys = self._fd_to_key
-            for fd, mask in self._selector.poll(0, len(keys) or 1):
-                key = keys.get(fd)
-                if key is not None:
-                    # An error or a hang-up is something to read and to write, as it is in stock.
-                    events = (mask & ~_EPOLLIN and selectors.EVENT_WRITE) | (
-                        mask & ~_EPOLLOUT and selectors.EVENT_READ
-                    )
-                    found.append((key, events & key.events))
-            return found
-    else:
-
-        def look(self) -> list[tuple[selectors.SelectorKey, int]]:
-            """Return what is ready now."""
-            return self.select(0)
-
-
-_EPOLLIN, _EPOLLOUT = getattr(select, "EPOLLIN", 1), getattr(select, "EPOLLOUT", 4)
-
-
-class _IdleSelector(selectors.BaseSelector):
-    """Stands between the base loop and the real selector, which it opens when somebody needs it."""
-
-    def __init__(self, loop: VirtualEventLoop) -> None:
-        self._loop = loop
-        self.real: _QuickSelector | None = None
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        loop = self._loop
-        if timeout is None:
-            return loop._idle()
-        # Here because each turn of the loop comes through here: a call more would be felt.
-        loop._turns += 1
-        if loop._turns > loop._max_turns:
-            loop._check_livelock()
-        if loop.clock._overdue:
-            return loop._turn_with_due_timers()
-        real = self.real
-        if real is None:
-            return []
-        events = real.look()
-        if events:
-            loop._turns = 0  # something has come from outside: that is getting somewhere
-            if loop._sockets.external:
-                loop._sockets.input(events)
-        return events
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = self._open().register(fileobj, events, data)
-        self._loop._sockets.registered(key)
-        return key
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = self._open().modify(fileobj, events, data)
-        self._loop._sockets.modified(key)
-        return key
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        key = self._open().unregister(fileobj)
-        self._loop._sockets.unregistered(key)
-        return key
-
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._open().get_key(fileobj)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return {} if self.real is None else self.real.get_map()
-
-    def close(self) -> None:
-        if self.real is not None:
-            self.real.close()
-
-    def open(self) -> None:
-        """Make the real selector."""
-        self.real = _QuickSelector()
-
-    def _open(self) -> selectors.BaseSelector:
-        self._loop.open_selector()
-        assert self.real is not None
-        return self.real
 
 
 class VirtualEventLoop(LazyEventLoop):
@@ -213,7 +57,7 @@ class VirtualEventLoop(LazyEventLoop):
         3600.0
     """
 
-    _selector: _IdleSelector
+    _selector: IdleSelector
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         _pauses.install()
@@ -228,7 +72,7 @@ class VirtualEventLoop(LazyEventLoop):
         self._max_turns = clock.max_turns
         # To wake a sleeper takes no context, and a copy of one for each sleep is not for nothing.
         self._sleep_context = Context()
-        asyncio.SelectorEventLoop.__init__(self, _IdleSelector(self))
+        asyncio.SelectorEventLoop.__init__(self, IdleSelector(self))
         try:
             clock._bind(self)
         except RuntimeError:
@@ -291,7 +135,7 @@ class VirtualEventLoop(LazyEventLoop):
             deadline_ns = clock._now_ns + round(delay * 1e9)
         except (OverflowError, TypeError, ValueError):
             deadline_ns = clock._after_ns(delay)
-        if callback is _WAKE_SLEEPER and context is None:
+        if callback is WAKE_SLEEPER and context is None:
             context = self._sleep_context
         timer = VirtualTimer(clock._now + delay, callback, args, self, context)
         if clock._now_ns < deadline_ns < HORIZON_NS:
@@ -392,14 +236,14 @@ class VirtualEventLoop(LazyEventLoop):
             if jumped is not None:
                 due, alike = jumped
                 self._turns = 0
-                if not (alike and due[0]._callback is _WAKE_SLEEPER):
+                if not (alike and due[0]._callback is WAKE_SLEEPER):
                     self._ready.extend(due)
                     return []
                 # Nothing but sleepers, whose tasks are woken without a detour: one turn of the
                 # loop less for each jump, in the same order.
                 for timer in cast("list[VirtualTimer]", due):
                     if not timer._cancelled:
-                        _WAKE_SLEEPER(*timer._args)
+                        WAKE_SLEEPER(*timer._args)
                 return []
         outcome = clock._on_idle(self._ready.extend)
         if outcome is Idle.WOKEN:

@@ -10,7 +10,7 @@ import unittest
 import warnings
 from unittest import mock
 
-from asynctesting import _inflight
+from asynctesting._inflight import _threads
 from asynctesting._syscalls import Rest
 from asynctesting.errors import GraceWarning
 from tests.test_clock_probes import ProbeCase, clock_of_loop, outside_server
@@ -23,7 +23,7 @@ class GuessTests(ProbeCase):
 
     def setUp(self) -> None:
         unknown = mock.patch.object(
-            _inflight, "rest_of_thread", lambda native_id: (Rest.UNKNOWN, -1)
+            _threads, "rest_of_thread", lambda native_id: (Rest.UNKNOWN, -1)
         )
         unknown.start()
         self.addCleanup(unknown.stop)

@@ -20,13 +20,13 @@ ROOMS = {
     "words": ("errors", "_report", "_internals"),
     # decisions in plain code, and facts about the machine
     "plain": (
-        *("_settings", "_lint", "_seconds", "_timers", "_pauses", "_clock"),
+        *("_settings", "_lint", "_seconds", "_timers", "_pauses", "_modes", "_timeline", "_clock"),
         *("_contexts", "_syscalls", "_patched_time"),
     ),
     # what runs under a test
     "loop": (
         *("_recorder", "_executor", "_waits", "_inflight", "_stuck"),
-        *("_loop", "_virtual_loop"),
+        *("_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
     ),
     # unittest: lifecycle, limits, audits
     "case": (
@@ -37,7 +37,7 @@ ROOMS = {
     # what a user opts into
     "faces": (
         *("_parametrize", "pytest_plugin"),
-        *("_frozen", "clocks"),
+        *("_region", "_monotonic", "_frozen", "_wall", "_virtual", "clocks"),
         *("_bridge", "_bridge_owners", "_async_test", "bridge"),
         *("migrate", "_strict", "_adopt", "_program", "__main__"),
     ),

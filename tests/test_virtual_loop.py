@@ -16,7 +16,7 @@ from unittest import mock
 
 from hypothesis import given, settings
 
-from asynctesting import _virtual_loop
+from asynctesting import _virtual_timer
 from asynctesting._clock import VirtualClock
 from asynctesting._virtual_loop import VirtualEventLoop, virtual_loop_works
 from asynctesting.errors import (
@@ -174,7 +174,7 @@ class TimerTests(LoopCase):
 
     def test_stock_handles_do_as_well(self) -> None:
         """On an interpreter with other slots the inherited initialiser is used."""
-        with mock.patch.object(_virtual_loop, "_CAN_INLINE", False):
+        with mock.patch.object(_virtual_timer, "_CAN_INLINE", False):
             self.play(asyncio.wait_for(asyncio.sleep(5), 10))
         self.assertEqual(self.clock.elapsed, 5)
 

@@ -1,0 +1,105 @@
+"""Threads that may call the loop back: which are at work, and which can only be woken by us."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .._syscalls import Rest, rest_of_thread
+from ._hold import Hold
+from ._sockets import Sockets
+
+if TYPE_CHECKING:
+    from .._clock import VirtualClock
+
+__unittest = True
+
+# Threads with such names never wake a loop by their own will.
+_OURS = ("asynctesting-",)
+# In such threads asyncio of Python 3.11 waits for subprocesses.
+_CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
+# The workers of a loop's default executor are called so, ours and the stock ones alike.
+_DEFAULT_POOL = "asyncio_"
+
+# How many threads there are beside the main one; enumerating them takes a lock and a list.
+thread_count = getattr(_thread, "_count", lambda: 1)
+
+
+class Threads:
+    """Threads that may call the loop back.
+
+    Args:
+        clock: The clock that knows which are background, if there is one.
+        sockets: The sockets of the loop, if somebody keeps account of them.
+        elders: Threads that belong to somebody else: those that were there before.
+    """
+
+    def __init__(
+        self,
+        clock: VirtualClock | None,
+        sockets: Sockets | None,
+        elders: weakref.WeakSet[threading.Thread],
+    ) -> None:
+        self._clock = clock
+        self._sockets = sockets
+        self._elders = elders
+        # With a virtual clock the processes themselves are kept account of.
+        self._accounted_for = _OURS if clock is None else _OURS + _CHILD_WATCHERS
+        #: How often a thread has called the loop.
+        self.calls = 0
+        self._known: list[threading.Thread] = []
+        self._foreign: list[threading.Thread] = []
+
+    def foreign(self) -> list[threading.Thread]:
+        """Return the living threads that were started since, less those of the house."""
+        known = threading.enumerate()
+        if known != self._known:
+            self._known = known
+            own = threading.get_ident()
+            self._foreign = [
+                t
+                for t in known
+                if t.ident != own
+                and t not in self._elders
+                and not t.name.startswith(self._accounted_for)
+                and not isinstance(t, threading._DummyThread)
+            ]
+        if self._foreign and self._clock is not None and self._clock._background:
+            return [t for t in self._foreign if not self._clock._is_background(t)]
+        return self._foreign
+
+    def rest(self, thread: threading.Thread) -> Rest:
+        """Return what *thread* is doing; one that reads what we write counts as parked."""
+        rest, fd = rest_of_thread(thread.native_id)
+        if rest is not Rest.READING:
+            return rest
+        if self._sockets is not None and self._sockets.has_pair(fd):
+            return Rest.PARKED
+        return Rest.BUSY
+
+    def holds(self, grace: float, patience: float) -> Iterator[Hold]:
+        """Yield the threads that are at work."""
+        for thread in self.foreign():
+            if thread.name.startswith(_DEFAULT_POOL):
+                continue  # its jobs are kept account of
+            rest = self.rest(thread)
+            key = ("thread", thread.ident, rest)
+            if rest is Rest.BUSY:
+                yield Hold(key, f"thread {thread.name!r}, which is at work", patience)
+            elif rest is Rest.LISTENING:
+                yield Hold(key, f"thread {thread.name!r}", grace, is_guess=True)
+            elif rest is Rest.UNKNOWN and not _is_pool_thread(thread):
+                # It may be at work or at rest; each of its calls shows that it was not at rest.
+                yield Hold((*key, self.calls), f"thread {thread.name!r}", grace, is_guess=True)
+
+    def can_go_on(self) -> bool:
+        """Tell whether any of them can go on without us."""
+        return any(self.rest(t) is not Rest.PARKED for t in self.foreign())
+
+
+def _is_pool_thread(thread: threading.Thread) -> bool:
+    # Where the kernel tells nothing: a pool's thread without a job, whose jobs are counted anyway.
+    return thread.name.startswith("ThreadPoolExecutor-")

@@ -1,0 +1,112 @@
+"""What the regions of all clocks share: a stretch of time that is a decorator, too."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import unittest
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .errors import SettingError
+
+__unittest = True
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# Where a test method keeps the region that its decorator asks for.
+REGION = "__asynctesting_region__"
+
+
+class Region(AbstractContextManager[Any]):
+    """A stretch of time with a clock of its own; as a decorator, the run of one function.
+
+    Each entry makes a clock, so one region can be entered again, and a decorated test repeated.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[Any] = []
+
+    @abstractmethod
+    def begin(self) -> tuple[Any, Callable[[], None]]:
+        """Return what the ``with`` statement gets, and what ends the region."""
+
+    def __enter__(self) -> Any:
+        value, end = self.begin()
+        self._open.append(end)
+        return value
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.pop()()
+
+    def __call__(self, function: _F) -> _F:
+        refuse_class(function)
+        wrapper: Any
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with self.lent_to(args):
+                    return await function(*args, **kwargs)
+        else:
+
+            @functools.wraps(function)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with self.lent_to(args):
+                    return function(*args, **kwargs)
+
+        decorated: _F = wrapper
+        return decorated
+
+    #: Under which name a decorated test finds the clock, and where a mixin keeps it.
+    lent_as = ("clock", "_asynctesting_clock")
+
+    @contextmanager
+    def lent_to(self, arguments: tuple[Any, ...]) -> Iterator[None]:
+        """Open the region for a decorated function; if it is a test, lend its case the clock."""
+        case = arguments[0] if arguments else None
+        with self as value:
+            if not isinstance(case, unittest.TestCase):
+                yield
+                return
+            public, kept = self.lent_as
+            name = kept if hasattr(type(case), public) else public
+            before = vars(case).get(name, self)
+            vars(case)[name] = value
+            try:
+                yield
+            finally:
+                vars(case).pop(name)
+                if before is not self:
+                    vars(case)[name] = before
+
+
+def refuse_class(function: Any) -> None:
+    if isinstance(function, type):
+        raise TypeError(
+            f"a clock region decorates a test, not a class; give {function.__qualname__} the "
+            "mixin instead"
+        )
+
+
+def check_order(cls: type, mixin: type) -> None:
+    """Refuse a mixin behind the test case, whose run() never gets to it.
+
+    Raises:
+        SettingError: If that is how *cls* is written.
+    """
+    order = cls.__mro__
+    if unittest.TestCase in order[: order.index(mixin)]:
+        name = next(k.__name__ for k in order if k is not cls and issubclass(k, mixin))
+        raise SettingError(
+            f"{cls.__qualname__} has {name} behind its test case, where unittest never calls it. "
+            f"Write it first: class {cls.__name__}({name}, ...)"
+        )
