@@ -1,7 +1,7 @@
 """The clock of a test: virtual time, in whole nanoseconds, in the hand of whoever drives it.
 
-What happens next is decided in :mod:`asynctesting._timeline`; here is what a test reads, awaits and
-enters. Each method checks what it is given, and says what to do where that can't be meant.
+What happens next is decided in :mod:`asynctesting._clockwork`; here is what a test reads, awaits
+and enters. Each method checks what it is given, and says what to do where that can't be meant.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from ._clockwork import Clockwork, Idle, Timer, identity
 from ._modes import Hold, Mode, Region
 from ._seconds import NS, Seconds, check_horizon, check_number, duration_ns
-from ._timeline import Idle, Timeline, Timer, identity
 from .errors import LivelockError
 
 __all__ = ["Idle", "Mode", "VirtualClock"]
@@ -25,7 +25,7 @@ __unittest = True
 _T = TypeVar("_T")
 
 
-class VirtualClock(Timeline):
+class VirtualClock(Clockwork):
     """A clock that moves only when nobody can go on without it, or when the test says so.
 
     In the mode ``"auto"``, the default, time jumps to the next deadline when every task waits and

@@ -1,7 +1,7 @@
 """Stretches of code in which something else moves a clock, or nothing does.
 
 A region tells its clock when it is entered and when it is left; what follows from that is the
-clock's own business (:mod:`asynctesting._timeline`).
+clock's own business (:mod:`asynctesting._clockwork`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ ROOMS = {
     "words": ("errors", "_report", "_internals"),
     # decisions in plain code, and facts about the machine
     "plain": (
-        *("_settings", "_lint", "_seconds", "_timers", "_pauses", "_modes", "_timeline", "_clock"),
+        *("_settings", "_lint", "_seconds", "_timers", "_pauses", "_modes", "_clockwork", "_clock"),
         *("_contexts", "_syscalls", "_patched_time"),
     ),
     # what runs under a test

@@ -1,7 +1,7 @@
 """What a virtual clock decides: which timer, which waiter and which instant comes next.
 
 Nothing here knows an event loop. A driver (in practice the loop of ``_virtual_loop.py``) tells the
-timeline when nobody can run, and runs what it hands out. So every rule about time can be tested
+clockwork when nobody can run, and runs what it hands out. So every rule about time can be tested
 with a driver of ten lines. What a test calls, :class:`~asynctesting.VirtualClock` adds to it.
 
 What is always true:
@@ -80,7 +80,7 @@ class Timer:
 
     def __init__(
         self,
-        clock: Timeline,
+        clock: Clockwork,
         when: float,
         callback: Callable[..., object],
         args: tuple[Any, ...],
@@ -116,7 +116,7 @@ class Timer:
             self._callback(*self._args)
 
 
-class Timeline:
+class Clockwork:
     """The state of a clock, and its next move, for the driver that obeys it."""
 
     # Not time.monotonic_ns(), which tests patch; and time in a debugger is no time.
