@@ -16,7 +16,7 @@ CODE = ROOT / "asynctesting" / "migrate"
 
 #: The files that speak in the name of each rule.
 FILES = {
-    "asynctest": ("asynctest.py",),
+    "asynctest": ("asynctest.py", "_asynctest_names.py"),
     "aiounittest": ("aiounittest.py",),
     "tornado": ("tornado.py",),
     "aiohttp": ("aiohttp.py",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,8 @@ class RecordTests(unittest.TestCase):
         process = subprocess.run(
             [sys.executable, "-m", "asynctesting", "record", "run.json", *arguments],
             cwd=self.folder, capture_output=True, text=True, check=False,
+            # Whatever plugins are installed here are no part of the question.
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         )  # fmt: skip
         content = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
         tests = {test["name"] + test["case"]: test for test in content["tests"]}

@@ -10,8 +10,8 @@ import ast
 
 import libcst as cst
 
-from ._edit import as_async, awaited
 from ._names import FunctionNode, walk_own
+from ._tree import as_async, awaited
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 DECORATORS = frozenset({"asyncio.coroutine"})

@@ -7,39 +7,17 @@ comments, is handed back as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import libcst as cst
 
+from ._imports import change_imports
 from ._names import Names
+from ._tree import dotted, expression, parenthesized
 
 _N = TypeVar("_N", bound=cst.CSTNode)
 _Decorated = TypeVar("_Decorated", cst.FunctionDef, cst.ClassDef)
-
-
-def dotted(node: cst.CSTNode | None) -> str:
-    """Return ``a.b.c`` for a name with attributes, and ``""`` for anything else."""
-    parts: list[str] = []
-    while isinstance(node, cst.Attribute):
-        parts.append(node.attr.value)
-        node = node.value
-    if not isinstance(node, cst.Name):
-        return ""
-    parts.append(node.value)
-    return ".".join(reversed(parts))
-
-
-def expression(text: str) -> cst.BaseExpression:
-    """Parse *text*."""
-    return cst.parse_expression(text)
-
-
-def root_name(node: cst.CSTNode) -> cst.Name | None:
-    """Return the ``a`` of ``a.b.c``."""
-    while isinstance(node, (cst.Attribute, cst.Call, cst.Subscript)):
-        node = node.func if isinstance(node, cst.Call) else node.value
-    return node if isinstance(node, cst.Name) else None
 
 
 class Rewriter(cst.CSTTransformer):
@@ -318,224 +296,6 @@ class _Names(cst.CSTVisitor):
         self.found.append(node)
 
 
-def change_imports(
-    tree: cst.Module, unused: set[str], wanted: Sequence[tuple[str, str]]
-) -> cst.Module:
-    """Remove the imports of *unused* names, and add those of *wanted* ones.
-
-    A wanted import takes the place of the first that goes, else it stands after the last import
-    at the top of the file.
-    """
-    body = list(tree.body)
-    missing = [want for want in wanted if not _is_imported(body, want)]
-    place: int | None = None
-    header: list[cst.EmptyLine] = []
-    result: list[cst.BaseStatement] = []
-    last_import = _end_of_docstring(body)
-    for statement in body:
-        kept = _without(statement, unused) if unused else statement
-        if kept is None:
-            if place is None:
-                place = len(result)
-            header += cast(cst.SimpleStatementLine, statement).leading_lines
-            continue
-        if header and (place != len(result) or not missing):
-            kept = _with_header(kept, header)
-            header = []
-        if kept is not statement and place is None:
-            place = len(result) + 1
-        result.append(kept)
-        if _is_import(kept):
-            last_import = len(result)
-    where = last_import if place is None else place
-    new: list[cst.BaseStatement] = []
-    for module, names in _grouped(missing):
-        index = _find_from(result, module) if names else None
-        if index is not None:
-            result[index] = _with_names(cast(cst.SimpleStatementLine, result[index]), names)
-            continue
-        text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-        new.append(cast(cst.SimpleStatementLine, cst.parse_statement(text)))
-    if new and header:
-        new[0] = new[0].with_changes(leading_lines=header)
-    elif header and where < len(result):
-        result[where] = _with_header(result[where], header)
-    if new and place is None and where == 0 and result:
-        result[0] = _with_blank_line(result[0])
-    result[where:where] = new
-    return tree.with_changes(body=result)
-
-
-def _with_blank_line(statement: cst.BaseStatement) -> cst.BaseStatement:
-    lines = list(getattr(statement, "leading_lines", ()))
-    return statement.with_changes(leading_lines=[cst.EmptyLine(indent=False), *lines])
-
-
-def _with_header(statement: _N, header: Sequence[cst.EmptyLine]) -> _N:
-    comments = [line for line in header if line.comment is not None]
-    lines = list(getattr(statement, "leading_lines", ()))
-    return statement.with_changes(leading_lines=[*comments, *lines])
-
-
-def _grouped(wanted: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    groups: dict[tuple[str, bool], list[str]] = {}
-    for module, name in wanted:
-        groups.setdefault((module, bool(name)), [])
-        if name:
-            groups[module, True].append(name)
-    # Plain imports first, then by module, as everybody sorts them.
-    return [
-        (module, sorted(names)) for (module, has_names), names in sorted(
-            groups.items(), key=lambda group: (group[0][1], group[0][0].split(".")[0] not in
-                                               ("unittest", "asyncio", "contextlib"), group[0][0])
-        )
-    ]  # fmt: skip
-
-
-def _is_import(statement: cst.CSTNode) -> bool:
-    return isinstance(statement, cst.SimpleStatementLine) and any(
-        isinstance(small, (cst.Import, cst.ImportFrom)) for small in statement.body
-    )
-
-
-def _end_of_docstring(body: Sequence[cst.CSTNode]) -> int:
-    first = body[0] if body else None
-    if isinstance(first, cst.SimpleStatementLine) and isinstance(first.body[0], cst.Expr):
-        value = first.body[0].value
-        if isinstance(value, (cst.SimpleString, cst.ConcatenatedString)):
-            return 1
-    return 0
-
-
-def _is_imported(body: Sequence[cst.CSTNode], want: tuple[str, str]) -> bool:
-    module, name = want
-    for statement in body:
-        if not isinstance(statement, cst.SimpleStatementLine):
-            continue
-        for small in statement.body:
-            if isinstance(small, cst.Import) and not name:
-                if any(
-                    dotted(alias.name) == module and alias.asname is None for alias in small.names
-                ):
-                    return True
-            elif (
-                isinstance(small, cst.ImportFrom)
-                and name
-                and not small.relative
-                and dotted(small.module) == module
-                and not isinstance(small.names, cst.ImportStar)
-                and any(alias.name.value == name and alias.asname is None for alias in small.names)
-            ):
-                return True
-    return False
-
-
-def _find_from(body: Sequence[cst.CSTNode], module: str) -> int | None:
-    for index, statement in enumerate(body):
-        if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1:
-            small = statement.body[0]
-            if (
-                isinstance(small, cst.ImportFrom)
-                and not small.relative
-                and dotted(small.module) == module
-                and not isinstance(small.names, cst.ImportStar)
-            ):
-                return index
-    return None
-
-
-def _with_names(
-    statement: cst.SimpleStatementLine, names: Sequence[str]
-) -> cst.SimpleStatementLine:
-    small = cast(cst.ImportFrom, statement.body[0])
-    known = list(cast(Sequence[cst.ImportAlias], small.names))
-    last = known[-1]
-    comma: cst.Comma | cst.MaybeSentinel = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    if len(known) > 1 and isinstance(known[0].comma, cst.Comma):
-        comma = known[0].comma
-    added = [cst.ImportAlias(name=cst.Name(name), comma=comma) for name in names]
-    added[-1] = added[-1].with_changes(comma=last.comma)
-    known[-1] = last.with_changes(comma=comma)
-    return statement.with_changes(body=[small.with_changes(names=[*known, *added])])
-
-
-def _without(statement: _N, unused: set[str]) -> _N | None:
-    """Return *statement* without the imports of *unused* names; ``None`` if nothing is left."""
-    if not (isinstance(statement, cst.SimpleStatementLine) and _is_import(statement)):
-        return statement
-    smalls: list[cst.BaseSmallStatement] = []
-    changed = False
-    for small in statement.body:
-        if not isinstance(small, (cst.Import, cst.ImportFrom)) or isinstance(
-            small.names, cst.ImportStar
-        ):
-            smalls.append(small)
-            continue
-        aliases = [alias for alias in small.names if _local_name(alias) not in unused]
-        if len(aliases) == len(small.names):
-            smalls.append(small)
-            continue
-        changed = True
-        if aliases:
-            aliases[-1] = aliases[-1].with_changes(comma=small.names[-1].comma)
-            smalls.append(small.with_changes(names=aliases))
-    if not changed:
-        return statement
-    if not smalls:
-        return None
-    smalls[-1] = smalls[-1].with_changes(semicolon=statement.body[-1].semicolon)
-    return cast(_N, statement.with_changes(body=smalls))
-
-
-def _local_name(alias: cst.ImportAlias) -> str:
-    if alias.asname is not None:
-        return dotted(alias.asname.name)
-    return dotted(alias.name).partition(".")[0]
-
-
-def tidied(original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
-    """Return a class from which lines were removed, without a gap at its beginning."""
-    if not isinstance(updated.body, cst.IndentedBlock) or not original.body.body:
-        return updated
-    statements = list(updated.body.body)
-    if not statements:
-        statements = [cst.SimpleStatementLine([cst.Pass()])]
-    elif not _blank_lines(original.body.body[0]) and _blank_lines(statements[0]):
-        lines = list(getattr(statements[0], "leading_lines", ()))
-        kept = lines[_blank_lines(statements[0]) :]
-        statements[0] = statements[0].with_changes(leading_lines=kept)
-    return updated.with_changes(body=updated.body.with_changes(body=statements))
-
-
-def _blank_lines(statement: cst.CSTNode) -> int:
-    count = 0
-    for line in getattr(statement, "leading_lines", ()):
-        if line.comment is not None:
-            break
-        count += 1
-    return count
-
-
-# Awaiting --------------------------------------------------------------------------------------
-
-_PRIMARY = (
-    cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.List, cst.Dict, cst.Set, cst.SimpleString,
-    cst.ListComp, cst.Integer,
-)  # fmt: skip
-
-
-def awaited(value: cst.BaseExpression) -> cst.Await:
-    """Return ``await value``, with parentheses around *value* where it needs them."""
-    if not value.lpar and not isinstance(value, _PRIMARY):
-        value = parenthesized(value)
-    return cst.Await(expression=value)
-
-
-def parenthesized(value: _N) -> _N:
-    """Return *value* in parentheses."""
-    return value.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
-
-
 class AwaitFixer(Rewriter):
     """Puts an ``await`` in parentheses where a call, attribute or item is taken of it."""
 
@@ -556,12 +316,3 @@ def _of_await(value: cst.BaseExpression) -> cst.BaseExpression:
     if isinstance(value, cst.Await) and not value.lpar:
         return parenthesized(value)
     return value
-
-
-def as_async(function: cst.FunctionDef) -> cst.FunctionDef:
-    """Return *function* as ``async def``, with the comments where they were."""
-    if function.asynchronous is not None:
-        return function
-    return function.with_changes(
-        asynchronous=cst.Asynchronous(whitespace_after=cst.SimpleWhitespace(" "))
-    )

@@ -21,7 +21,8 @@ from typing import TypeVar
 import libcst as cst
 from tqdm import tqdm
 
-from ._index import Project, package_of, read_module
+from ._facts import package_of, read_module
+from ._index import Project
 from ._model import Family, Finding, ModuleFacts, Outcome, Sort
 from ._names import functions_in, read_names
 from ._rules import RULES

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ._index import is_loop_expression
 from ._names import FunctionNode, dotted, walk_own
 from ._survey import View
+from ._tools import is_loop_expression
 
 # Decorators that know what a coroutine function is, so that a test may become one under them.
 SAFE_DECORATORS = (

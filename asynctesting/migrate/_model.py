@@ -76,6 +76,7 @@ class ClassFacts:
         runs: Whether there is anything in it that runs an event loop.
         calls: Functions that it calls by a bare name.
         loopers: Methods that run a loop among other things, other than its tests and hooks.
+        stray: Hooks that it calls from elsewhere than their own override.
     """
 
     path: str
@@ -89,6 +90,7 @@ class ClassFacts:
     runs: bool = False
     calls: frozenset[str] = frozenset()
     loopers: frozenset[str] = frozenset()
+    stray: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -98,7 +100,13 @@ class ClassFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModuleFacts:
-    """A file: what it imports and defines."""
+    """A file: what it imports and defines.
+
+    Attributes:
+        stars: Modules from which it imports everything.
+        tests_used: Names of tests that it uses as methods or functions, as a caller would.
+        awaited: Whether anything in it waits for the ``awaited`` of a mock.
+    """
 
     path: str
     name: str
@@ -112,6 +120,9 @@ class ModuleFacts:
     autouse: bool = False
     torn: frozenset[str] = frozenset()
     loopers: frozenset[str] = frozenset()
+    stars: frozenset[str] = frozenset()
+    tests_used: frozenset[str] = frozenset()
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +166,11 @@ class Family:
     def loopers(self) -> frozenset[str]:
         """Methods anywhere in the lineage that run a loop among other things."""
         return frozenset().union(*(facts.loopers for facts in self.lineage()))
+
+    @property
+    def stray(self) -> frozenset[str]:
+        """Hooks that anything in the lineage calls from elsewhere than their own override."""
+        return frozenset().union(*(facts.stray for facts in self.lineage()))
 
     @property
     def runners(self) -> frozenset[str]:

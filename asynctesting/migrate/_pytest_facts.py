@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from ._index import kind_of
+from ._facts import kind_of
 from ._model import Kind
 from ._names import FunctionNode, dotted, walk_own
 from ._survey import View

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from ._edit import dotted
+from ._tree import dotted
 
 
 class SuperCalls(cst.CSTTransformer):

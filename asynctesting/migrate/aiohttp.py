@@ -12,11 +12,12 @@ from typing import ClassVar
 import libcst as cst
 
 from ._cases import OURS, CaseRewriter, CaseVisitor
-from ._edit import as_async, rewritten
+from ._edit import rewritten
 from ._model import Family, Kind, Survey
 from ._names import dotted as dotted_ast
 from ._super import SuperCalls
 from ._survey import View, never_ran
+from ._tree import as_async
 
 CASE = "aiohttp.test_utils.AioHTTPTestCase"
 _DECORATOR = "aiohttp.test_utils.unittest_run_loop"

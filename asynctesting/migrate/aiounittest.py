@@ -13,11 +13,12 @@ from typing import ClassVar
 import libcst as cst
 
 from ._cases import HOOKS, OURS, PLAIN, STOCK, CaseRewriter, CaseVisitor, decorator_of
-from ._edit import dotted, rewritten
+from ._edit import rewritten
 from ._model import Family, Kind, Survey
 from ._names import FunctionNode
 from ._names import dotted as dotted_ast
 from ._survey import View, hook_trouble, never_ran
+from ._tree import dotted
 
 _CASE = "aiounittest.AsyncTestCase"
 _DECORATOR = "aiounittest.async_test"

@@ -7,75 +7,29 @@ class stays as it is where the two libraries would do different things under the
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar
 
 import libcst as cst
 
 from . import _coroutines
-from ._edit import AwaitFixer, awaited, dotted, rewritten, tidied
-from ._model import Family, Kind, Survey
+from ._asynctest_names import (
+    ASSERTIONS,
+    CASE,
+    CHECKS,
+    CLOCKED,
+    MOCK_API,
+    MOCKS,
+    NO_EQUIVALENT,
+    UNITTEST,
+    is_ours,
+)
+from ._asynctest_rewriter import AsynctestRewriter
+from ._cases import HOOKS, OURS
+from ._edit import rewritten
+from ._model import Kind, Survey
 from ._names import FunctionNode
 from ._names import dotted as dotted_ast
-from ._super import SuperCalls
 from ._survey import Scoped, View, hook_trouble, settings_trouble
-
-_Decorated = TypeVar("_Decorated", cst.FunctionDef, cst.ClassDef)
-
-_OURS = "asynctesting.AsyncTestCase"
-_CASE = "asynctest.TestCase"
-_CLOCKED = "asynctest.ClockedTestCase"
-_HOOKS = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
-
-# A ClockedTestCase gets a virtual clock that starts at 0 and moves by hand only, and
-# `self.advance(seconds)` becomes `self.clock.advance(seconds)`.
-_CLOCK_SETTINGS = ('clock_mode = "manual"', "clock_start = 0")
-
-_MOCKS = {
-    name: name
-    for name in (
-        "ANY", "DEFAULT", "FILTER_DIR", "MagicMock", "Mock", "NonCallableMagicMock",
-        "NonCallableMock", "PropertyMock", "call", "create_autospec", "mock_open", "patch",
-        "sentinel",
-    )
-} | {"CoroutineMock": "AsyncMock"}  # fmt: skip
-_UNITTEST = frozenset(
-    {
-        "BaseTestSuite", "SkipTest", "TestLoader", "TestResult", "TestSuite", "TextTestResult",
-        "TextTestRunner", "defaultTestLoader", "expectedFailure", "installHandler", "main",
-        "registerResult", "removeHandler", "removeResult", "skip", "skipIf", "skipUnless",
-    }
-)  # fmt: skip
-_CHECKS = frozenset({"asynctest.fail_on", "asynctest.strict", "asynctest.lenient"}) | {
-    "asynctest.ignore_loop"
-}
-_ASSERTIONS = {
-    "assertAsyncRaises": "assertRaises",
-    "assertAsyncRaisesRegex": "assertRaisesRegex",
-    "assertAsyncWarns": "assertWarns",
-    "assertAsyncWarnsRegex": "assertWarnsRegex",
-}
-_NO_EQUIVALENT = {
-    "asynctest.ClockedTestCase": ("clock", "only as a base of a class does it have an equivalent"),
-    "asynctest.FunctionTestCase": ("function-test-case", "write the function as a method"),
-    "asynctest.exhaust_callbacks": (
-        "exhaust-callbacks",
-        "nothing says how long 'all callbacks' takes; await what the test waits for",
-    ),
-    "asynctest.return_once": ("return-once", "write side_effect=[value, ...] instead"),
-    "asynctest.LIMITED": ("patch-scope", "no patch is undone while a coroutine is suspended"),
-    "asynctest.GLOBAL": ("patch-scope", "stdlib patches have no scope; drop the argument"),
-}
-_MOCK_API = frozenset(
-    {
-        "assert_any_await", "assert_any_call", "assert_awaited", "assert_awaited_once",
-        "assert_awaited_once_with", "assert_awaited_with", "assert_called", "assert_called_once",
-        "assert_called_once_with", "assert_called_with", "assert_has_awaits", "assert_has_calls",
-        "assert_not_awaited", "assert_not_called", "attach_mock", "await_args", "await_args_list",
-        "await_count", "call_args", "call_args_list", "call_count", "called", "configure_mock",
-        "method_calls", "mock_add_spec", "mock_calls", "reset_mock", "return_value", "side_effect",
-    }
-)  # fmt: skip
 
 
 class Asynctest:
@@ -88,7 +42,7 @@ class Asynctest:
         return (
             any(full.partition(".")[0] == "asynctest" for full in view.names.imports.values())
             or any("asynctest" in full for full in view.names.torn.values())
-            or any(_is_ours(family) for family in view.families.values())
+            or any(is_ours(family) for family in view.families.values())
         )
 
     def survey(self, view: View) -> Survey:
@@ -111,11 +65,7 @@ class Asynctest:
     ) -> cst.Module:
         """Rewrite what is not frozen."""
         more = {where for where, what in survey.decisions.items() if "frozen" in what}
-        return rewritten(tree, lambda: _Rewriter(view, survey, frozen | more))
-
-
-def _is_ours(family: Family | None) -> bool:
-    return family is not None and bool({_CASE, _CLOCKED} & family.kin_roots)
+        return rewritten(tree, lambda: AsynctestRewriter(view, survey, frozen | more))
 
 
 class _Visitor(Scoped):
@@ -126,10 +76,10 @@ class _Visitor(Scoped):
     def enter_class(self, node: ast.ClassDef) -> None:
         self._bases |= {id(base) for base in node.bases}
         family = self.view.family(self.where)
-        if not _is_ours(family) or len(self.classes) > 1:
+        if not is_ours(family) or len(self.classes) > 1:
             return
         assert family is not None
-        trouble = hook_trouble(family, frozenset({_CASE, _CLOCKED, _OURS}))
+        trouble = hook_trouble(family, frozenset({CASE, CLOCKED, OURS}))
         if trouble:
             self.block(node, "hooks", trouble)
         trouble = settings_trouble(family.facts, foreign=True)
@@ -157,10 +107,10 @@ class _Visitor(Scoped):
 
     def enter_function(self, node: FunctionNode) -> None:
         decorators = [self.resolve_outside(decorator) for decorator in node.decorator_list]
-        in_case = len(self.path) == 2 and _is_ours(self.view.family(self.path[0]))
+        in_case = len(self.path) == 2 and is_ours(self.view.family(self.path[0]))
         is_generator = any(name in _coroutines.DECORATORS for name in decorators) or (
             in_case
-            and (node.name.startswith("test") or node.name in _HOOKS)
+            and (node.name.startswith("test") or node.name in HOOKS)
             and self.view.families[self.path[0]].facts.methods[node.name].kind is Kind.GENERATOR
         )
         if is_generator and isinstance(node, ast.FunctionDef):
@@ -188,7 +138,7 @@ class _Visitor(Scoped):
                 isinstance(inner, ast.Attribute)
                 and _dotted(inner.value) in mocks
                 and isinstance(inner.ctx, ast.Load)
-                and inner.attr not in _MOCK_API
+                and inner.attr not in MOCK_API
                 and not inner.attr.startswith("_")
                 and inner.attr != "awaited"
             ):
@@ -204,7 +154,7 @@ class _Visitor(Scoped):
                 "an AsyncMock has no 'awaited' to wait for: the attribute would be made up, and "
                 "waiting for it would return at once",
             )  # fmt: skip
-        if node.attr in _HOOKS and self._is_stray_hook(node):
+        if node.attr in HOOKS and self._is_stray_hook(node):
             self.block(
                 node, "hooks",
                 f"{node.attr} is called from elsewhere than its own override",
@@ -214,7 +164,7 @@ class _Visitor(Scoped):
 
     def _is_stray_hook(self, node: ast.Attribute) -> bool:
         family = self.view.family(self.path[0]) if self.path else None
-        if family is None or not _is_ours(family):
+        if family is None or not is_ours(family):
             return False
         is_super = isinstance(node.value, ast.Call) and _dotted(node.value.func) == "super"
         return (
@@ -241,13 +191,13 @@ class _Visitor(Scoped):
             return False
         if _is_known(full):
             return True
-        if full == _CLOCKED and id(node) in self._bases:
+        if full == CLOCKED and id(node) in self._bases:
             self.look(
                 node, "clock",
                 "time.monotonic() moves with the virtual clock, too, which asynctest left alone",
             )  # fmt: skip
             return True
-        topic, why = _NO_EQUIVALENT.get(full, ("no-equivalent", "it has no equivalent"))
+        topic, why = NO_EQUIVALENT.get(full, ("no-equivalent", "it has no equivalent"))
         self.block(node, topic, f"{full}: {why}")
         return True
 
@@ -334,10 +284,10 @@ def _is_known(full: str) -> bool:
     name = full.partition(".")[2]
     first = name.partition(".")[0]
     return (
-        full in ("asynctest", "asynctest.mock", _CASE)
-        or first in _MOCKS
-        or first in _UNITTEST
-        or full in _CHECKS
+        full in ("asynctest", "asynctest.mock", CASE)
+        or first in MOCKS
+        or first in UNITTEST
+        or full in CHECKS
     )
 
 
@@ -345,7 +295,7 @@ def _assertion(node: ast.AST | None) -> str:
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in _ASSERTIONS
+        and node.func.attr in ASSERTIONS
         and _dotted(node.func.value) == "self"
     ):
         return node.func.attr
@@ -363,162 +313,3 @@ def _has_plain_arguments(call: ast.Call, name: str) -> bool:
 
 def _dotted(node: ast.AST) -> str:
     return dotted_ast(node)
-
-
-class _Rewriter(AwaitFixer):
-    framework = ("asynctest",)
-
-    def __init__(self, view: View, survey: Survey, frozen: frozenset[str]) -> None:
-        super().__init__(view.names, frozen)
-        self.view = view
-        self.survey = survey
-
-    def replacement(self, full: str, node: cst.CSTNode) -> cst.BaseExpression | None:
-        """Return what a name of asynctest is called now."""
-        module, _, name = full.partition(".")
-        if module != "asynctest":
-            return None
-        is_bare = isinstance(node, cst.Name)
-        if full == _CASE:
-            return self.name_from("asynctesting", "AsyncTestCase")
-        if name == "mock":
-            return self.module("unittest.mock")
-        if name in _MOCKS:
-            if is_bare:
-                return self.name_from("unittest.mock", _MOCKS[name])
-            return cst.Attribute(self.module("unittest.mock"), cst.Name(_MOCKS[name]))
-        if name in _UNITTEST:
-            if is_bare:
-                return self.name_from("unittest", name)
-            return cst.Attribute(self.module("unittest"), cst.Name(name))
-        return None
-
-    def change_class(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
-        """Drop the settings and checks that asynctest alone knows."""
-        updated = self._without_checks(updated, original)
-        if len(self.path) == 1:
-            updated = self._with_clock(original, updated)
-        if len(self.path) != 1 or not _is_ours(self.view.family(self.where)):
-            return updated
-        body = [statement for statement in updated.body.body if not _is_setting(statement)]
-        if len(body) == len(updated.body.body):
-            return updated
-        return tidied(original, updated.with_changes(body=updated.body.with_changes(body=body)))
-
-    def _without_checks(self, updated: _Decorated, original: _Decorated) -> _Decorated:
-        def goes(decorator: cst.Decorator) -> bool:
-            full = self.meaning_outside(decorator.decorator)
-            return full in _CHECKS or full in _coroutines.DECORATORS
-
-        return self.drop_decorators(original, updated, goes)
-
-    def _with_clock(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
-        bases: list[cst.Arg] = []
-        for old, base in zip(original.bases, updated.bases, strict=True):
-            if self.meaning_outside(old.value) == _CLOCKED:
-                self.gone(old.value)
-                comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-                mixin = self.name_from("asynctesting", "VirtualClockMixin")
-                bases.append(cst.Arg(mixin, comma=comma))
-                base = base.with_changes(value=self.name_from("asynctesting", "AsyncTestCase"))
-            bases.append(base)
-        if len(bases) == len(updated.bases):
-            return updated
-        lines = [cast(cst.BaseStatement, cst.parse_statement(line)) for line in _CLOCK_SETTINGS]
-        if isinstance(updated.body, cst.IndentedBlock):
-            body = updated.body.with_changes(body=[*lines, *updated.body.body])
-        else:  # a body on the line of the class itself
-            own = cast(cst.SimpleStatementSuite, updated.body)
-            body = cst.IndentedBlock([*lines, cst.SimpleStatementLine(own.body)])
-        return updated.with_changes(bases=bases, body=body)
-
-    def leave_Attribute(
-        self, original_node: cst.Attribute, updated_node: cst.Attribute
-    ) -> cst.BaseExpression:
-        """Have the clock advance, where the case did."""
-        family = self.view.family(self.path[0]) if self.path else None
-        if (
-            not self.frozen
-            and dotted(original_node) == "self.advance"
-            and family is not None
-            and _CLOCKED in family.roots
-        ):
-            return cst.Attribute(
-                cst.Attribute(cst.Name("self"), cst.Name("clock")), cst.Name("advance")
-            )
-        return super().leave_Attribute(original_node, updated_node)
-
-    def change_function(
-        self, original: cst.FunctionDef, updated: cst.FunctionDef
-    ) -> cst.FunctionDef:
-        """Make generators coroutines, and rename the hooks that are coroutines."""
-        decisions = self.survey.decisions.get(self.where, ())
-        if "to-async" in decisions:
-            updated = _coroutines.to_async(updated)
-        updated = self._without_checks(updated, original)
-        in_case = len(self.path) == 2 and _is_ours(self.view.family(self.path[0]))
-        if in_case and updated.asynchronous is not None:
-            name = original.name.value
-            if name in _HOOKS:
-                updated = updated.with_changes(
-                    name=updated.name.with_changes(value=_HOOKS[name]),
-                    body=updated.body.visit(SuperCalls(name, _HOOKS[name])),
-                )
-        return updated
-
-    def leave_SimpleStatementLine(
-        self,
-        original_node: cst.SimpleStatementLine,
-        updated_node: cst.SimpleStatementLine,
-    ) -> cst.BaseStatement:
-        """Turn an awaited assertion into a ``with`` block."""
-        if self.frozen or len(updated_node.body) != 1:
-            return updated_node
-        small = updated_node.body[0]
-        value = small.value if isinstance(small, cst.Expr) else None
-        call: cst.BaseExpression | None = None
-        if isinstance(value, cst.Await):
-            call = value.expression
-        elif isinstance(value, cst.Yield) and isinstance(value.value, cst.From):
-            call = value.value.item
-        if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute):
-            return updated_node
-        name = call.func.attr.value
-        if name not in _ASSERTIONS or dotted(call.func.value) != "self":
-            return updated_node
-        *arguments, last = call.args
-        if len(arguments) != (2 if name.endswith("Regex") else 1):
-            return updated_node
-        return with_block(
-            call.func.with_changes(attr=cst.Name(_ASSERTIONS[name])),
-            arguments, last.value, updated_node,
-        )  # fmt: skip
-
-
-def with_block(
-    function: cst.BaseExpression,
-    arguments: Sequence[cst.Arg],
-    awaitable: cst.BaseExpression,
-    line: cst.SimpleStatementLine,
-) -> cst.With:
-    """Return ``with function(arguments): await awaitable`` in place of *line*."""
-    arguments = [*arguments[:-1], arguments[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
-    body = cst.SimpleStatementLine(
-        [cst.Expr(awaited(awaitable))], trailing_whitespace=line.trailing_whitespace
-    )
-    return cst.With(
-        items=[cst.WithItem(cst.Call(function, arguments))],
-        body=cst.IndentedBlock([body]),
-        leading_lines=line.leading_lines,
-    )
-
-
-def _is_setting(statement: cst.CSTNode) -> bool:
-    if not (isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1):
-        return False
-    small = statement.body[0]
-    return (
-        isinstance(small, cst.Assign)
-        and isinstance(small.targets[0].target, cst.Name)
-        and small.targets[0].target.value in ("use_default_loop", "forbid_get_event_loop")
-    )

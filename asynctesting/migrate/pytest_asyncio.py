@@ -16,7 +16,7 @@ from typing import ClassVar, cast
 
 import libcst as cst
 
-from ._edit import Rewriter, dotted, rewritten, tidied
+from ._edit import Rewriter, rewritten
 from ._model import Kind, Survey
 from ._pytest_facts import (
     ASYNCIO,
@@ -30,6 +30,7 @@ from ._pytest_facts import (
     taken_names,
 )
 from ._survey import OUR_SETTINGS, Scoped, View
+from ._tree import dotted, is_docstring, tidied
 
 _SET_UP = re.compile(r"(setup|teardown)(_(method|class|function))?$")
 
@@ -397,7 +398,7 @@ class _Rewriter(Rewriter):
         ]
         statements = list(body.body)
         docstring: list[cst.BaseStatement] = []
-        if statements and _is_docstring(statements[0]):
+        if statements and is_docstring(statements[0]):
             docstring, statements = statements[:1], statements[1:]
         subtest = cst.Call(cst.Attribute(cst.Name("self"), cst.Name("subTest")), keywords)
         inner = cst.With([cst.WithItem(subtest)], body.with_changes(body=statements))
@@ -481,16 +482,8 @@ def _is_run(lines: Sequence[cst.EmptyLine]) -> bool:
     return True
 
 
-def _is_docstring(statement: cst.CSTNode) -> bool:
-    return (
-        isinstance(statement, cst.SimpleStatementLine)
-        and isinstance(statement.body[0], cst.Expr)
-        and isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))
-    )
-
-
 def _after_docstring(
     body: Sequence[cst.BaseStatement], new: Sequence[cst.BaseStatement]
 ) -> list[cst.BaseStatement]:
-    place = 1 if body and _is_docstring(body[0]) else 0
+    place = 1 if body and is_docstring(body[0]) else 0
     return [*body[:place], *new, *body[place:]]

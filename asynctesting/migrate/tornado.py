@@ -12,11 +12,12 @@ from typing import ClassVar, cast
 import libcst as cst
 
 from ._cases import OURS, PLAIN, STOCK, CaseRewriter, CaseVisitor, decorator_of
-from ._edit import as_async, awaited, dotted, rewritten
+from ._edit import rewritten
 from ._model import Family, Kind, Survey
 from ._names import FunctionNode, walk_own
 from ._names import dotted as dotted_ast
 from ._survey import View, never_ran
+from ._tree import as_async, awaited, dotted, is_docstring
 
 _CASE = "tornado.testing.AsyncTestCase"
 _TEST = "tornado.testing.gen_test"
@@ -234,7 +235,7 @@ class _Rewriter(CaseRewriter):
             ]
         )
         body = cast("list[cst.BaseStatement]", list(updated.body.body))
-        place = 1 if _is_docstring(body[0]) else 0
+        place = 1 if is_docstring(body[0]) else 0
         if len(body) == 1 and _is_pass(body[0]):
             body = []
         if place < len(body) and not isinstance(body[place], cst.SimpleStatementLine):
@@ -353,14 +354,6 @@ class _Rewriter(CaseRewriter):
             loop = self.name_from("tornado.ioloop", "IOLoop")
             return cst.Call(cst.Attribute(loop, cst.Name("current")))
         return super().leave_Attribute(original_node, updated_node)
-
-
-def _is_docstring(statement: cst.CSTNode) -> bool:
-    return (
-        isinstance(statement, cst.SimpleStatementLine)
-        and isinstance(statement.body[0], cst.Expr)
-        and isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))
-    )
 
 
 def _is_pass(statement: cst.CSTNode) -> bool:

@@ -1,0 +1,63 @@
+"""The names of asynctest, and what they are called now."""
+
+from __future__ import annotations
+
+from ._model import Family
+
+CASE = "asynctest.TestCase"
+CLOCKED = "asynctest.ClockedTestCase"
+
+# A ClockedTestCase gets a virtual clock that starts at 0 and moves by hand only, and
+# `self.advance(seconds)` becomes `self.clock.advance(seconds)`.
+CLOCK_SETTINGS = ('clock_mode = "manual"', "clock_start = 0")
+
+MOCKS = {
+    name: name
+    for name in (
+        "ANY", "DEFAULT", "FILTER_DIR", "MagicMock", "Mock", "NonCallableMagicMock",
+        "NonCallableMock", "PropertyMock", "call", "create_autospec", "mock_open", "patch",
+        "sentinel",
+    )
+} | {"CoroutineMock": "AsyncMock"}  # fmt: skip
+UNITTEST = frozenset(
+    {
+        "BaseTestSuite", "SkipTest", "TestLoader", "TestResult", "TestSuite", "TextTestResult",
+        "TextTestRunner", "defaultTestLoader", "expectedFailure", "installHandler", "main",
+        "registerResult", "removeHandler", "removeResult", "skip", "skipIf", "skipUnless",
+    }
+)  # fmt: skip
+CHECKS = frozenset({"asynctest.fail_on", "asynctest.strict", "asynctest.lenient"}) | {
+    "asynctest.ignore_loop"
+}
+ASSERTIONS = {
+    "assertAsyncRaises": "assertRaises",
+    "assertAsyncRaisesRegex": "assertRaisesRegex",
+    "assertAsyncWarns": "assertWarns",
+    "assertAsyncWarnsRegex": "assertWarnsRegex",
+}
+NO_EQUIVALENT = {
+    CLOCKED: ("clock", "only as a base of a class does it have an equivalent"),
+    "asynctest.FunctionTestCase": ("function-test-case", "write the function as a method"),
+    "asynctest.exhaust_callbacks": (
+        "exhaust-callbacks",
+        "nothing says how long 'all callbacks' takes; await what the test waits for",
+    ),
+    "asynctest.return_once": ("return-once", "write side_effect=[value, ...] instead"),
+    "asynctest.LIMITED": ("patch-scope", "no patch is undone while a coroutine is suspended"),
+    "asynctest.GLOBAL": ("patch-scope", "stdlib patches have no scope; drop the argument"),
+}
+MOCK_API = frozenset(
+    {
+        "assert_any_await", "assert_any_call", "assert_awaited", "assert_awaited_once",
+        "assert_awaited_once_with", "assert_awaited_with", "assert_called", "assert_called_once",
+        "assert_called_once_with", "assert_called_with", "assert_has_awaits", "assert_has_calls",
+        "assert_not_awaited", "assert_not_called", "attach_mock", "await_args", "await_args_list",
+        "await_count", "call_args", "call_args_list", "call_count", "called", "configure_mock",
+        "method_calls", "mock_add_spec", "mock_calls", "reset_mock", "return_value", "side_effect",
+    }
+)  # fmt: skip
+
+
+def is_ours(family: Family | None) -> bool:
+    """Tell whether a class or a relative of it is a case of asynctest's."""
+    return family is not None and bool({CASE, CLOCKED} & family.kin_roots)

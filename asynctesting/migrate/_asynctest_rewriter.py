@@ -1,0 +1,168 @@
+"""The second half of the rule for asynctest: writing down what has been decided."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+import libcst as cst
+
+from . import _coroutines
+from ._asynctest_names import (
+    ASSERTIONS,
+    CASE,
+    CHECKS,
+    CLOCK_SETTINGS,
+    CLOCKED,
+    MOCKS,
+    UNITTEST,
+    is_ours,
+)
+from ._cases import HOOKS
+from ._edit import AwaitFixer
+from ._model import Survey
+from ._super import SuperCalls
+from ._survey import View
+from ._tree import dotted, tidied, with_block
+
+_Decorated = TypeVar("_Decorated", cst.FunctionDef, cst.ClassDef)
+
+
+class AsynctestRewriter(AwaitFixer):
+    framework = ("asynctest",)
+
+    def __init__(self, view: View, survey: Survey, frozen: frozenset[str]) -> None:
+        super().__init__(view.names, frozen)
+        self.view = view
+        self.survey = survey
+
+    def replacement(self, full: str, node: cst.CSTNode) -> cst.BaseExpression | None:
+        """Return what a name of asynctest is called now."""
+        module, _, name = full.partition(".")
+        if module != "asynctest":
+            return None
+        is_bare = isinstance(node, cst.Name)
+        if full == CASE:
+            return self.name_from("asynctesting", "AsyncTestCase")
+        if name == "mock":
+            return self.module("unittest.mock")
+        if name in MOCKS:
+            if is_bare:
+                return self.name_from("unittest.mock", MOCKS[name])
+            return cst.Attribute(self.module("unittest.mock"), cst.Name(MOCKS[name]))
+        if name in UNITTEST:
+            if is_bare:
+                return self.name_from("unittest", name)
+            return cst.Attribute(self.module("unittest"), cst.Name(name))
+        return None
+
+    def change_class(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
+        """Drop the settings and checks that asynctest alone knows."""
+        updated = self._without_checks(updated, original)
+        if len(self.path) == 1:
+            updated = self._with_clock(original, updated)
+        if len(self.path) != 1 or not is_ours(self.view.family(self.where)):
+            return updated
+        body = [statement for statement in updated.body.body if not _is_setting(statement)]
+        if len(body) == len(updated.body.body):
+            return updated
+        return tidied(original, updated.with_changes(body=updated.body.with_changes(body=body)))
+
+    def _without_checks(self, updated: _Decorated, original: _Decorated) -> _Decorated:
+        def goes(decorator: cst.Decorator) -> bool:
+            full = self.meaning_outside(decorator.decorator)
+            return full in CHECKS or full in _coroutines.DECORATORS
+
+        return self.drop_decorators(original, updated, goes)
+
+    def _with_clock(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
+        bases: list[cst.Arg] = []
+        for old, base in zip(original.bases, updated.bases, strict=True):
+            if self.meaning_outside(old.value) == CLOCKED:
+                self.gone(old.value)
+                comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+                mixin = self.name_from("asynctesting", "VirtualClockMixin")
+                bases.append(cst.Arg(mixin, comma=comma))
+                base = base.with_changes(value=self.name_from("asynctesting", "AsyncTestCase"))
+            bases.append(base)
+        if len(bases) == len(updated.bases):
+            return updated
+        lines = [cast(cst.BaseStatement, cst.parse_statement(line)) for line in CLOCK_SETTINGS]
+        if isinstance(updated.body, cst.IndentedBlock):
+            body = updated.body.with_changes(body=[*lines, *updated.body.body])
+        else:  # a body on the line of the class itself
+            own = cast(cst.SimpleStatementSuite, updated.body)
+            body = cst.IndentedBlock([*lines, cst.SimpleStatementLine(own.body)])
+        return updated.with_changes(bases=bases, body=body)
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        """Have the clock advance, where the case did."""
+        family = self.view.family(self.path[0]) if self.path else None
+        if (
+            not self.frozen
+            and dotted(original_node) == "self.advance"
+            and family is not None
+            and CLOCKED in family.roots
+        ):
+            return cst.Attribute(
+                cst.Attribute(cst.Name("self"), cst.Name("clock")), cst.Name("advance")
+            )
+        return super().leave_Attribute(original_node, updated_node)
+
+    def change_function(
+        self, original: cst.FunctionDef, updated: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        """Make generators coroutines, and rename the hooks that are coroutines."""
+        decisions = self.survey.decisions.get(self.where, ())
+        if "to-async" in decisions:
+            updated = _coroutines.to_async(updated)
+        updated = self._without_checks(updated, original)
+        in_case = len(self.path) == 2 and is_ours(self.view.family(self.path[0]))
+        if in_case and updated.asynchronous is not None:
+            name = original.name.value
+            if name in HOOKS:
+                updated = updated.with_changes(
+                    name=updated.name.with_changes(value=HOOKS[name]),
+                    body=updated.body.visit(SuperCalls(name, HOOKS[name])),
+                )
+        return updated
+
+    def leave_SimpleStatementLine(
+        self,
+        original_node: cst.SimpleStatementLine,
+        updated_node: cst.SimpleStatementLine,
+    ) -> cst.BaseStatement:
+        """Turn an awaited assertion into a ``with`` block."""
+        if self.frozen or len(updated_node.body) != 1:
+            return updated_node
+        small = updated_node.body[0]
+        value = small.value if isinstance(small, cst.Expr) else None
+        call: cst.BaseExpression | None = None
+        if isinstance(value, cst.Await):
+            call = value.expression
+        elif isinstance(value, cst.Yield) and isinstance(value.value, cst.From):
+            call = value.value.item
+        if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute):
+            return updated_node
+        name = call.func.attr.value
+        if name not in ASSERTIONS or dotted(call.func.value) != "self":
+            return updated_node
+        *arguments, last = call.args
+        if len(arguments) != (2 if name.endswith("Regex") else 1):
+            return updated_node
+        return with_block(
+            call.func.with_changes(attr=cst.Name(ASSERTIONS[name])),
+            arguments, last.value, updated_node,
+        )  # fmt: skip
+
+
+def _is_setting(statement: cst.CSTNode) -> bool:
+    if not (isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1):
+        return False
+    small = statement.body[0]
+    return (
+        isinstance(small, cst.Assign)
+        and isinstance(small.targets[0].target, cst.Name)
+        and small.targets[0].target.value in ("use_default_loop", "forbid_get_event_loop")
+    )
