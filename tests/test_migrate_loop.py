@@ -585,6 +585,81 @@ class NativeTests(RuleTestCase):
         )
 
 
+class TrapTests(RuleTestCase):
+    rule = "loop"
+
+    def test_a_test_that_something_calls(self) -> None:
+        """It stays a function that can be called; so does a hook."""
+        self.assertLeaves(
+            """
+            import asyncio
+            import unittest
+
+            class Tests(unittest.TestCase):
+                def setUp(self):
+                    asyncio.run(f())
+
+                def test_it(self):
+                    asyncio.run(f())
+
+                def test_again(self):
+                    self.setUp()
+                    self.test_it()
+            """,
+            (5, "hooks"),
+            (8, "called"),
+        )
+
+    def test_context_variables(self) -> None:
+        """Each run has a context of its own, so what it sets was not seen outside."""
+        text = """
+            import asyncio
+            import unittest
+            from contextvars import ContextVar
+
+            user = ContextVar("user", default="")
+
+            class Tests(unittest.TestCase):
+                def test_it(self):
+                    asyncio.run(f())
+                    self.assertEqual(user.get(), "")
+            """
+        self.assertLeaves(text, (10, "context-variables"))
+        self.bridge = True
+        _, findings = self.migrated(text)
+        self.assertEqual([item.topic for item in findings], ["context-variables"])
+
+    def test_tasks_that_a_run_cancels(self) -> None:
+        """Where something could notice, the test stays; else a person is told."""
+        text = """
+            import asyncio
+            import unittest
+
+            class Tests(unittest.TestCase):
+                def test_it(self):
+                    async def go():
+                        task = asyncio.create_task(f())
+                        await g()
+
+                    asyncio.run(go()){after}
+
+                def test_kept(self):
+                    async def go():
+                        task = asyncio.create_task(f())
+                        await task
+
+                    asyncio.run(go())
+                    check()
+            """
+        after, findings = self.migrated(text.replace("{after}", ""))
+        self.assertEqual([(item.line, item.topic) for item in findings], [(6, "tasks")])
+        self.assertIn("async def test_it", after)
+        after, findings = self.migrated(text.replace("{after}", "\n                    check()"))
+        self.assertEqual([(item.line, item.topic) for item in findings], [(7, "tasks")])
+        self.assertIn("    def test_it", after)
+        self.assertIn("async def test_kept", after)
+
+
 class BridgeTests(RuleTestCase):
     rule = "loop"
     bridge = True

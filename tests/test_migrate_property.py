@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asynctesting.migrate._engine import migrate_text
+from asynctesting.migrate._model import Sort
 from tests.migrate import RULES
 
 HEAD = """\
@@ -104,8 +105,9 @@ class PropertyTests(unittest.TestCase):
         ast.parse(after)
         for piece in untouched:
             self.assertIn(piece, after)
-        again, _ = migrate_text(after, RULES, bridge=bridge)
+        again, said = migrate_text(after, RULES, bridge=bridge)
         self.assertEqual(again, after)
+        self.assertEqual(said, tuple(item for item in findings if item.sort is Sort.LEFT))
         for finding in findings:
             self.assertLessEqual(1, finding.line)
             self.assertLessEqual(finding.line, after.count("\n") + 1)

@@ -11,7 +11,7 @@ class TornadoTests(RuleTestCase):
     rule = "tornado"
 
     def test_generator_tests(self) -> None:
-        """What is yielded is awaited, gathered, or handed to Tornado to be understood."""
+        """What is yielded is awaited; a list, Tornado waits for as it did."""
         after, findings = self.migrated(
             """
             from tornado import gen
@@ -26,6 +26,7 @@ class TornadoTests(RuleTestCase):
                     self.assertFalse((yield wait))
                     a, b = yield [self.one(), self.two()]
                     yield [f(i) for i in range(3)]
+                    both = yield {"a": self.one(), "b": self.two()}
                     yield gen.moment
                     futures = [self.one()]
                     yield futures
@@ -59,8 +60,9 @@ class Tests(AsyncTestCase):
     async def test_it(self):
         wait = self.one()
         self.assertFalse((await wait))
-        a, b = await asyncio.gather(self.one(), self.two())
-        await asyncio.gather(*[f(i) for i in range(3)])
+        a, b = await gen.multi([self.one(), self.two()])
+        await gen.multi([f(i) for i in range(3)])
+        both = await gen.multi({"a": self.one(), "b": self.two()})
         await asyncio.sleep(0)
         futures = [self.one()]
         await gen.convert_yielded(futures)
@@ -114,6 +116,13 @@ class Tests(AsyncTestCase):
                 "    @gen_test\n    def test_it(self):\n        with (yield lock):\n"
                 "            pass\n",
             ),
+            ("never-ran", 4, "    @gen_test\n    async def test_it(self):\n        yield f()\n"),
+            (
+                "called",
+                4,
+                "    @gen_test\n    def test_it(self):\n        yield f()\n"
+                "    def test_again(self):\n        self.test_it()\n",
+            ),
             ("settings", 2, "    leaks = 3\n"),
             ("settings", 2, "    async def asyncSetUp(self): pass\n"),
         ):
@@ -125,6 +134,68 @@ class Tests(AsyncTestCase):
                 after, findings = self.migrated(text)
                 self.assertEqual(after, text)
                 self.assertIn((line, topic), [(item.line, item.topic) for item in findings])
+
+    def test_a_return_by_an_exception(self) -> None:
+        """Where something around it would have caught it, the two are not the same."""
+        head = "from tornado import gen\nfrom tornado.testing import AsyncTestCase, gen_test\n"
+        head += "class Tests(AsyncTestCase):\n    @gen_test\n    def test_it(self):\n"
+        head += "        yield f()\n"
+        for body in (
+            "        try:\n            raise gen.Return(1)\n        except Exception:\n"
+            "            g()\n",
+            "        with self.assertRaises(Exception):\n            raise gen.Return\n",
+        ):
+            with self.subTest(body=body):
+                self.assertLeaves(head + body, (8, "yields"))
+        after, findings = self.migrated(
+            head
+            + "        try:\n            raise gen.Return(1)\n        finally:\n            g()\n"
+        )
+        self.assertIn("        try:\n            return 1\n", after)
+        self.assertEqual(findings, ())
+
+    def test_a_test_without_a_yield(self) -> None:
+        """What it returned was never awaited, and is now; a person is told."""
+        self.assertRewrites(
+            """
+            from tornado.testing import AsyncTestCase, gen_test
+
+            class Tests(AsyncTestCase):
+                @gen_test
+                def test_it(self):
+                    self.check()
+
+                @gen_test
+                def test_that(self):
+                    return self.check()
+            """,
+            """
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                timeout = 5
+
+                async def test_it(self):
+                    self.check()
+
+                async def test_that(self):
+                    return self.check()
+            """,
+            "never-ran",
+        )
+
+    def test_the_bridge_has_no_smaller_step(self) -> None:
+        """Over the bridge Tornado's tests stay as they are, which is said."""
+        self.bridge = True
+        self.assertLeaves(
+            """
+            from tornado.testing import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                pass
+            """,
+            (1, "bridge"),
+        )
 
     def test_servers_stay(self) -> None:
         """Their synchronous fetch has no equivalent."""

@@ -15,6 +15,7 @@ from ._survey import Scoped, View, settings_trouble
 PLAIN = "unittest.TestCase"
 STOCK = "unittest.IsolatedAsyncioTestCase"
 OURS = "asynctesting.AsyncTestCase"
+MIXIN = "asynctesting.AsyncResultMixin"
 HOOKS = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
 
 

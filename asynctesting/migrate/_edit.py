@@ -44,6 +44,8 @@ class Rewriter(cst.CSTTransformer):
         self._wanted: dict[tuple[str, str], None] = {}
         # Names that stay bound to what is left alone, so nothing else may be called so.
         self.avoided: frozenset[str] = frozenset()
+        # Imported names that other files get from this one, so that they stay as they are.
+        self.exported: frozenset[str] = frozenset()
 
     # Where we are ---------------------------------------------------------------------------
 
@@ -230,9 +232,9 @@ class Rewriter(cst.CSTTransformer):
             or self.names.is_shadowed(name, path)
             or self._means_something_else(name, f"{module}.{name}")
         ):
-            whole = f"{module}.{name}"
-            self._wanted[whole if whole == "unittest.mock" else module, ""] = None
-            return expression(whole)
+            if f"{module}.{name}" == "unittest.mock":
+                return self._whole("unittest.mock")
+            return cst.Attribute(self._whole(module), cst.Name(name))
         self._wanted[module, name] = None
         return cst.Name(name)
 
@@ -246,40 +248,72 @@ class Rewriter(cst.CSTTransformer):
         """Return the module *name*, and have it imported."""
         if name == "unittest.mock":
             return self.name_from("unittest", "mock")
-        self._wanted[name, ""] = None
-        return expression(name)
+        return self._whole(name)
+
+    def _whole(self, module: str) -> cst.BaseExpression:
+        """Return a module by its full name, or by another where that name means something else."""
+        local = module.partition(".")[0]
+        path = self.path[:-1] if self._outside else self.path
+        if (
+            local in self.avoided
+            or self.names.is_shadowed(local, path)
+            or self._means_something_else(local, local)
+        ):
+            alias = f"{module.replace('.', '_')}_"
+            self._wanted[f"{module} as {alias}", ""] = None
+            return cst.Name(alias)
+        self._wanted[module, ""] = None
+        return expression(module)
 
     def _unused(self) -> set[str]:
         return {
             local
             for local, seen in self._seen.items()
             if seen == self._replaced.get(local)
+            and local not in self.exported
             and self.names.imports[local].startswith(self.framework)
         }
 
     def collisions(self) -> set[str]:
         """Return names that are wanted for something new and still in use for something old."""
-        return {
-            name
+        unused = self._unused()
+        wanted = {
+            (name, f"{module}.{name}") if name else (module.partition(".")[0],) * 2
             for module, name in self._wanted
-            if name in self.names.imports
-            and self.names.imports[name] != f"{module}.{name}"
-            and name not in self._unused()
+            if " as " not in module
+        }
+        return {
+            local
+            for local, full in wanted
+            if self.names.imports.get(local, full) != full and local not in unused
         }
 
     def finish(self, tree: cst.Module) -> cst.Module:
         """Return *tree* with the imports that it now needs, without those it no longer does."""
-        wanted = {f"{module}.{name}" if name else module for module, name in self._wanted}
+        wanted = {
+            f"{module}.{name}" if name else module
+            for module, name in self._wanted
+            if " as " not in module
+        }
         unused = {local for local in self._unused() if self.names.imports[local] not in wanted}
         return change_imports(tree, unused, list(self._wanted))
 
 
-def rewritten(tree: cst.Module, make: Callable[[], Rewriter]) -> cst.Module:
-    """Return *tree* as a rewriter leaves it, under names that mean one thing each."""
+def rewritten(
+    tree: cst.Module, make: Callable[[], Rewriter], exported: frozenset[str] = frozenset()
+) -> cst.Module:
+    """Return *tree* as a rewriter leaves it, under names that mean one thing each.
+
+    Args:
+        tree: A file.
+        make: Makes the rewriter, once for each attempt.
+        exported: Imported names that other files get from this one.
+    """
     avoided: frozenset[str] = frozenset()
     while True:
         rewriter = make()
         rewriter.avoided = avoided
+        rewriter.exported = exported
         result = tree.visit(rewriter)
         collisions = rewriter.collisions() - avoided
         if not collisions:

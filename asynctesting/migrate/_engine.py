@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import libcst as cst
 from tqdm import tqdm
@@ -32,11 +32,22 @@ _T = TypeVar("_T")
 
 _R = TypeVar("_R")
 
+
+class _Map(Protocol):
+    """Maps over files, wherever that is done."""
+
+    def __call__(
+        self, title: str, function: Callable[[_T], _R], items: Sequence[_T]
+    ) -> Iterator[_R]: ...
+
+
 tqdm.monitor_interval = 0  # no thread beside us: whoever runs us may count threads
 
 # Below this many lines a pool of processes takes longer to start than it saves.
 _LINES_FOR_A_POOL = 8_000
-_FRAMEWORKS = frozenset({"asynctest", "aiounittest", "pytest", "pytest_asyncio"})
+# How often rules may make work for each other; each round leaves fewer old names.
+_ROUNDS = 6
+_FRAMEWORKS = frozenset({"asynctest", "aiounittest", "pytest", "pytest_asyncio", "asynctesting"})
 _STOCK = "unittest.IsolatedAsyncioTestCase"
 _SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist"})
 
@@ -60,7 +71,12 @@ class _Work:
     options: Options
     autouse: bool
     loopers: frozenset[str]
+    exported: frozenset[str]
+    tests_used: frozenset[str]
+    mocks_with_awaited: bool
+    context_vars: frozenset[str]
     blocked: Mapping[str, Mapping[str, str]]
+    text: str | None = None  # where it is not what stands on disk
 
 
 def python_files(paths: Iterable[str]) -> Iterator[str]:
@@ -91,22 +107,70 @@ def _below(folder: str) -> Iterator[str]:
 
 def migrate(paths: Sequence[str], options: Options, *, progress: bool = False) -> list[Outcome]:
     """Return what becomes of each file; nothing is written."""
-    lines = sum(_lines_of(path) for path in paths)
-    with _Pool(lines, progress) as pool:
-        modules = list(pool.map("reading", _read, paths))
-        readable = [module for module in modules if not module.error]
-        project = Project(readable)
-        works = [work for work in _works(project, readable, options) if _is_relevant(work)]
-        blocked = _blocked(project, works, pool.map("deciding", _survey, works))
-        works = [replace(work, blocked=blocked.get(work.facts.path, {})) for work in works]
-        done = {outcome.path: outcome for outcome in pool.map("rewriting", _rewrite, works)}
-    outcomes = []
-    for module in modules:
-        if module.error:
-            outcomes.append(Outcome(module.path, "", "", error=module.error))
-        else:
-            outcomes.append(done.get(module.path) or Outcome(module.path, "", ""))
-    return outcomes
+    with _Pool(sum(_lines_of(path) for path in paths), progress) as pool:
+        return _settled(paths, {}, options, pool.map)
+
+
+def _settled(
+    paths: Sequence[str], given: Mapping[str, str], options: Options, run: _Map
+) -> list[Outcome]:
+    """Rewrite until nothing changes any more, since one rule may make work for another.
+
+    What is left alone is what the last round says, and so what a later run would say; what a
+    person should look at is what was said when it was rewritten.
+    """
+    first: dict[str, Outcome] = {}
+    texts = dict(given)
+    looks: dict[str, set[Finding]] = {}
+    modules: dict[str, ModuleFacts] = {}
+    stale: Sequence[str] = paths
+    for number in range(1, _ROUNDS + 1):
+        title = f" ({number})" if number > 1 else ""
+        items = [(path, texts.get(path)) for path in stale]
+        modules.update(zip(stale, run(f"reading{title}", _read, items), strict=True))
+        outcomes = _round([modules[path] for path in paths], texts, options, run, title)
+        for path, outcome in outcomes.items():
+            old = first.get(path)
+            before = outcome.before if old is None else old.before
+            if old is not None and outcome.changed:
+                looks[path] = {_moved(f, outcome.before, outcome.after) for f in looks[path]}
+            said = looks.setdefault(path, set())
+            said.update(found for found in outcome.findings if found.sort is Sort.LOOK)
+            left = {found for found in outcome.findings if found.sort is Sort.LEFT}
+            first[path] = replace(outcome, before=before, findings=tuple(sorted(left | said)))
+        # Where nothing is said any more, nothing is left.
+        for path in first.keys() - outcomes.keys():
+            first[path] = replace(first[path], findings=tuple(sorted(looks[path])))
+        stale = [path for path, outcome in outcomes.items() if outcome.changed]
+        texts |= {path: outcomes[path].after for path in stale}
+        if not stale:
+            break
+    errors = {path: module.error for path, module in modules.items() if module.error}
+    return [
+        Outcome(path, "", "", error=errors[path]) if path in errors
+        else first.get(path) or Outcome(path, "", "")
+        for path in paths
+    ]  # fmt: skip
+
+
+def _round(
+    modules: Sequence[ModuleFacts],
+    texts: Mapping[str, str],
+    options: Options,
+    run: _Map,
+    title: str,
+) -> dict[str, Outcome]:
+    """Let each rule look at each file once."""
+    readable = [module for module in modules if not module.error]
+    project = Project(readable)
+    works = [
+        replace(work, text=texts.get(work.facts.path))
+        for work in _works(project, readable, options)
+        if _is_relevant(work)
+    ]
+    blocked = _blocked(project, works, run(f"deciding{title}", _survey, works))
+    works = [replace(work, blocked=blocked.get(work.facts.path, {})) for work in works]
+    return {outcome.path: outcome for outcome in run(f"rewriting{title}", _rewrite, works)}
 
 
 def _lines_of(path: str) -> int:
@@ -164,10 +228,10 @@ def read_text(path: str) -> tuple[str, str, bool]:
     return text, encoding, encoding == "utf-8-sig"
 
 
-def _read(path: str) -> ModuleFacts:
+def _read(item: tuple[str, str | None]) -> ModuleFacts:
+    path, text = item
     try:
-        text, _, _ = read_text(path)
-        return read_module(path, text)
+        return read_module(path, read_text(path)[0] if text is None else text)
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         reason = getattr(error, "msg", None) or str(error) or type(error).__name__
@@ -179,6 +243,10 @@ def _works(project: Project, modules: Sequence[ModuleFacts], options: Options) -
     runners = project.home_made("runners")
     decorators = project.home_made("decorators")
     loopers = project.home_made("loopers")
+    context_vars = project.home_made("context_vars")
+    exports = project.exports()
+    tests_used = project.tests_used
+    mocks_with_awaited = project.mocks_with_awaited
     return [
         _Work(
             module,
@@ -188,6 +256,10 @@ def _works(project: Project, modules: Sequence[ModuleFacts], options: Options) -
             options,
             project.autouse(module),
             loopers[module.path],
+            exports[module.path],
+            tests_used,
+            mocks_with_awaited,
+            context_vars[module.path],
             {},
         )
         for module in modules
@@ -200,6 +272,7 @@ def _is_relevant(work: _Work) -> bool:
     return (
         any(full.partition(".")[0] in _FRAMEWORKS or full == _STOCK for full in names)
         or bool(work.runners or work.decorators)
+        or (work.facts.awaited and work.mocks_with_awaited)
         or any(
             family.kin_runs or family.kin_roots - {"unittest.TestCase"}
             for family in work.families.values()
@@ -219,6 +292,10 @@ def _view(work: _Work, text: str) -> View:
         work.options.bridge,
         work.autouse,
         work.loopers,
+        work.exported,
+        work.tests_used,
+        work.mocks_with_awaited,
+        work.context_vars,
     )
 
 
@@ -228,14 +305,10 @@ def _rules(options: Options) -> list[Rule]:
 
 def _survey(work: _Work) -> dict[str, dict[str, Finding]]:
     """Return, by rule and class, the first reason to leave the class alone."""
-    return _survey_text(work, read_text(work.facts.path)[0])
-
-
-def _survey_text(work: _Work, text: str) -> dict[str, dict[str, Finding]]:
-    view = _view(work, text)
+    view = _view(work, _text_of(work))
     found: dict[str, dict[str, Finding]] = {}
     for rule in _rules(work.options):
-        if rule.concerns(view):
+        if rule.concerns(view) and (rule.bridges or not work.options.bridge):
             blocks = rule.survey(view).blocks
             found[rule.name] = {name: reasons[0] for name, reasons in blocks.items()}
     return found
@@ -268,17 +341,21 @@ def _blocked(
     return blocked
 
 
+def _text_of(work: _Work) -> str:
+    return read_text(work.facts.path)[0] if work.text is None else work.text
+
+
 def _rewrite(work: _Work) -> Outcome:
-    return _rewrite_text(work, read_text(work.facts.path)[0])
-
-
-def _rewrite_text(work: _Work, before: str) -> Outcome:
     path = work.facts.path
-    text = before
+    text = before = _text_of(work)
     findings: list[Finding] = []
     view = _view(work, text)
     for rule in _rules(work.options):
         if not rule.concerns(view):
+            continue
+        if work.options.bridge and not rule.bridges:
+            why = "--bridge has no smaller step for it than the native one; run without --bridge"
+            findings.append(Finding(1, rule.name, "bridge", why))
             continue
         survey = rule.survey(view)
         stays = dict(work.blocked.get(rule.name, {}))
@@ -368,10 +445,11 @@ def migrate_text(
     Returns:
         The new text, and what a person should look at.
     """
-    facts = read_module(path, text)
-    project = Project([facts])
-    (work,) = _works(project, [facts], Options(tuple(rules), bridge))
-    blocked = _blocked(project, [work], [_survey_text(work, text)])
-    work = replace(work, blocked=blocked.get(path, {}))
-    outcome = _rewrite_text(work, text)
-    return outcome.after, outcome.findings
+
+    def run(title: str, function: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
+        return map(function, items)
+
+    (outcome,) = _settled([path], {path: text}, Options(tuple(rules), bridge), run)
+    if outcome.error:
+        raise SyntaxError(outcome.error)
+    return outcome.after if outcome.before else text, outcome.findings

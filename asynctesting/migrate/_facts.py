@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ._model import ClassFacts, Kind, Method, ModuleFacts
-from ._names import FunctionNode, Names, classes_in, dotted, functions_in, read_names, walk_own
+from ._names import (
+    FunctionNode,
+    Names,
+    classes_in,
+    dotted,
+    functions_in,
+    import_origin,
+    read_names,
+    walk_own,
+)
 from ._tools import is_loop_expression, is_runner, is_test_decorator
 
 HOOKS = frozenset(
@@ -73,7 +82,62 @@ def read_module(path: str, text: str) -> ModuleFacts:
         text.count("\n") + 1, autouse=_has_autouse(tree),
         loopers=frozenset(loopers),
         torn=frozenset(full for fulls in names.torn.values() for full in fulls.split(" or ")),
+        stars=frozenset(_stars(tree, package_of(path, name))),
+        tests_used=frozenset(_tests_used(tree)),
+        awaited=_waits_for_a_mock(tree),
+        context_vars=frozenset(_context_vars(tree, names)),
     )  # fmt: skip
+
+
+def _stars(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield the modules from which a file imports everything."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            yield import_origin(node, package)
+
+
+def _tests_used(tree: ast.Module) -> Iterator[str]:
+    """Yield names of methods of tests that are looked up on anything: ``self.test_it()``."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr.startswith("test")
+            and isinstance(node.ctx, ast.Load)
+        ):
+            yield node.attr
+
+
+def _waits_for_a_mock(tree: ast.Module) -> bool:
+    """Tell whether ``mock.awaited.wait()`` or its like is in a file that sets no such attribute."""
+    uses = [
+        node for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "awaited"
+    ]  # fmt: skip
+    return bool(uses) and all(isinstance(node.ctx, ast.Load) for node in uses)
+
+
+def _context_vars(tree: ast.Module, names: Names) -> Iterator[str]:
+    for node in tree.body:
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+            continue
+        if isinstance(node.value, ast.Call) and (
+            names.resolve(dotted(node.value.func)) == "contextvars.ContextVar"
+        ):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from map(dotted, targets)
+
+
+def _stray_hooks(node: ast.ClassDef) -> Iterator[str]:
+    """Yield hooks that a class calls from elsewhere than their own override."""
+    for item in node.body:
+        for inner in ast.walk(item):
+            if (
+                isinstance(inner, ast.Attribute)
+                and inner.attr in ("setUp", "tearDown")
+                and isinstance(inner.ctx, ast.Load)
+                and inner.attr != getattr(item, "name", "")
+            ):
+                yield inner.attr
 
 
 def _has_autouse(tree: ast.Module) -> bool:
@@ -130,6 +194,7 @@ def _read_class(path: str, qualname: str, node: ast.ClassDef, names: Names) -> C
             and _runs_a_loop(item, names)
             and not is_runner(item, names)
         ),
+        frozenset(_stray_hooks(node)),
     )  # fmt: skip
 
 
@@ -145,7 +210,10 @@ def _loops_made(function: FunctionNode, names: Names) -> Iterator[str]:
 def _runs_a_loop(node: ast.AST, names: Names) -> bool:
     return any(
         isinstance(inner, ast.Attribute)
-        and (inner.attr == "run_until_complete" or names.resolve(dotted(inner)) == "asyncio.run")
+        and (
+            inner.attr in ("run_until_complete", "run_forever")
+            or names.resolve(dotted(inner)) == "asyncio.run"
+        )
         for inner in ast.walk(node)
     )
 

@@ -103,6 +103,12 @@ def _is_imported(body: Sequence[cst.CSTNode], want: tuple[str, str]) -> bool:
                     dotted(alias.name) == module and alias.asname is None for alias in small.names
                 ):
                     return True
+                if any(
+                    alias.asname is not None
+                    and f"{dotted(alias.name)} as {dotted(alias.asname.name)}" == module
+                    for alias in small.names
+                ):
+                    return True
             elif (
                 isinstance(small, cst.ImportFrom)
                 and name

@@ -54,7 +54,7 @@ class Project:
             if module is None:
                 continue
             rest = ".".join(parts[cut:])
-            if rest in module.classes or rest in module.functions:
+            if rest in module.classes or rest in module.functions or rest in module.context_vars:
                 return module, rest
             first, _, more = rest.partition(".")
             onward = module.imports.get(first)
@@ -74,6 +74,37 @@ class Project:
         if len(exact or candidates) != 1:
             return None
         return (exact or candidates)[0]
+
+    def exports(self) -> Mapping[str, frozenset[str]]:
+        """Return, by file, the imported names of it that other files get from it."""
+        found: dict[str, set[str]] = {path: set() for path in self.modules}
+        for other in self.modules.values():
+            for star in other.stars:
+                module = self._module(star)
+                if module is not None:
+                    found[module.path].update(module.imports)
+            bases = {base for facts in other.classes.values() for base in facts.bases}
+            for full in {*other.imports.values(), *bases}:
+                parts = full.split(".")
+                for cut in range(1, len(parts)):
+                    module = self._module(".".join(parts[:cut]))
+                    if module is not None and parts[cut] in module.imports:
+                        found[module.path].add(parts[cut])
+        return {path: frozenset(names) for path, names in found.items()}
+
+    @property
+    def tests_used(self) -> frozenset[str]:
+        """Names of tests that any file looks up, as a caller would."""
+        return frozenset().union(*(module.tests_used for module in self.modules.values()))
+
+    @property
+    def mocks_with_awaited(self) -> bool:
+        """Tell whether mocks of asynctest, or what has become of them, may be around."""
+        return any(
+            full.partition(".")[0] in ("asynctest", "asynctesting")
+            for module in self.modules.values()
+            for full in (*module.imports.values(), *module.torn)
+        )
 
     def _find_base(self, module: ModuleFacts, base: str) -> ClassFacts | str:
         if base.startswith("?"):
@@ -203,7 +234,7 @@ class Project:
         """Return, by file, the local names of home-made tools that it defines or imports.
 
         Args:
-            what: ``"runners"``, ``"decorators"`` or ``"loopers"``.
+            what: ``"runners"``, ``"decorators"``, ``"loopers"`` or ``"context_vars"``.
         """
         found: dict[str, frozenset[str]] = {}
         for module in self.modules.values():

@@ -7,7 +7,7 @@ import ast
 import libcst as cst
 
 from . import _coroutines
-from ._cases import HOOKS, PLAIN, STOCK, CaseRewriter
+from ._cases import HOOKS, MIXIN, PLAIN, STOCK, CaseRewriter
 from ._inline import inlined
 from ._loops import Reader, is_loop_line
 from ._names import FunctionNode, functions_in
@@ -41,7 +41,7 @@ class LoopRewriter(CaseRewriter):
         """Give the class its mixin in a bridged suite."""
         if self.view.bridge and "rebase" in self.decisions(self.where):
             bases = [self.meaning_outside(base.value) for base in original.bases]
-            if PLAIN in bases:
+            if PLAIN in bases and MIXIN not in bases:
                 mixin = cst.Arg(
                     self.name_from("asynctesting", "AsyncResultMixin"),
                     comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),

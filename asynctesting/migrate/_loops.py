@@ -32,6 +32,7 @@ class Runs:
         own_loops: Its variables that hold a loop.
         kept_loops: Those of them that it uses for more than running awaitables.
         fresh: How many of the calls make a loop of their own (``asyncio.run``).
+        tasks: Where it starts a task that it does not keep, which ``asyncio.run`` cancels.
         trouble: Why the function can't become a coroutine function: the node, topic and reason.
     """
 
@@ -40,6 +41,7 @@ class Runs:
     own_loops: set[str] = field(default_factory=set)
     kept_loops: set[str] = field(default_factory=set)
     fresh: int = 0
+    tasks: list[ast.AST] = field(default_factory=list)
     trouble: list[tuple[ast.AST, str, str]] = field(default_factory=list)
 
     @property
@@ -123,7 +125,27 @@ class Reader:
                     run_names.add(id(node.value.args[1]))
         inner = [node for node in ast.walk(function) if id(node) not in set(map(id, nodes))]
         runs.trouble += self._trouble(function, nodes, inner, runs, run_names)
+        if runs.calls:
+            runs.trouble += self._context_trouble(function)
+        if runs.fresh:
+            runs.tasks += _tasks_not_kept(function)
+            if runs.tasks and not _ends_with(function, runs.calls[-1][0]):
+                text = "asyncio.run() cancels the tasks that are left before what comes after it"
+                runs.trouble.append((runs.tasks[0], "tasks", text))
         return runs
+
+    def _context_trouble(self, function: FunctionNode) -> Iterator[tuple[ast.AST, str, str]]:
+        for node in ast.walk(function):
+            written = dotted(node)
+            is_ours = written in self.view.context_vars
+            if is_ours or self.view.names.resolve(written, self.path).startswith("contextvars."):
+                yield (
+                    node,
+                    "context-variables",
+                    f"it uses {written}, and each run has a context of its own, while all that "
+                    "a test awaits shares one",
+                )
+                break
 
     def _trouble(
         self,
@@ -228,6 +250,28 @@ class Reader:
             ):
                 return True
         return False
+
+
+def _tasks_not_kept(function: FunctionNode) -> Iterator[ast.AST]:
+    """Yield what starts a task and lets go of it."""
+    loaded = {
+        node.id for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }  # fmt: skip
+    for node in ast.walk(function):
+        if not (isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Call)):
+            continue
+        name = dotted(node.value.func).rpartition(".")[2]
+        if name not in ("create_task", "ensure_future"):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if all(isinstance(target, ast.Name) and target.id not in loaded for target in targets):
+            yield node
+
+
+def _ends_with(function: FunctionNode, call: ast.Call) -> bool:
+    """Tell whether nothing of a function comes after a call."""
+    return any(inner is call for inner in ast.walk(function.body[-1]))
 
 
 def _is_asserted(node: ast.AST) -> bool:

@@ -106,6 +106,7 @@ class ModuleFacts:
         stars: Modules from which it imports everything.
         tests_used: Names of tests that it uses as methods or functions, as a caller would.
         awaited: Whether anything in it waits for the ``awaited`` of a mock.
+        context_vars: Its context variables.
     """
 
     path: str
@@ -123,6 +124,7 @@ class ModuleFacts:
     stars: frozenset[str] = frozenset()
     tests_used: frozenset[str] = frozenset()
     awaited: bool = False
+    context_vars: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

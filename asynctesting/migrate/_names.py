@@ -108,14 +108,20 @@ def _imported_by(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
                 (alias.name if alias.asname else alias.name.partition(".")[0]),
             )
     elif isinstance(node, ast.ImportFrom):
-        origin = node.module or ""
-        if node.level:
-            parts = package.split(".") if package else []
-            parts = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
-            origin = ".".join([*parts, origin] if origin else parts)
+        origin = import_origin(node, package)
         for alias in node.names:
             if alias.name != "*":
                 yield alias.asname or alias.name, f"{origin}.{alias.name}"
+
+
+def import_origin(node: ast.ImportFrom, package: str) -> str:
+    """Return the full name of the module that ``from ... import`` names."""
+    origin = node.module or ""
+    if not node.level:
+        return origin
+    parts = package.split(".") if package else []
+    parts = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
+    return ".".join([*parts, origin] if origin else parts)
 
 
 def _collect_module_names(node: ast.AST, found: set[str]) -> None:

@@ -26,7 +26,19 @@ _ASYNC_API = frozenset(
 
 @dataclass(slots=True)
 class View:
-    """One file, as a rule sees it."""
+    """One file, as a rule sees it.
+
+    Attributes:
+        runners: Its names for home-made functions that run one awaitable.
+        decorators: Its names for home-made decorators that run a coroutine test.
+        loopers: Its names for functions that run a loop among other things.
+        bridge: Whether the smallest step is asked for.
+        autouse: Whether pytest uses a fixture for its tests without being asked.
+        exported: Its imported names that other files get from it.
+        tests_used: Names of tests that any file looks up, as a caller would.
+        mocks_with_awaited: Whether any file has mocks of asynctest, or had them before.
+        context_vars: Its names for context variables of the project.
+    """
 
     facts: ModuleFacts
     tree: ast.Module
@@ -37,6 +49,10 @@ class View:
     bridge: bool = False
     autouse: bool = False
     loopers: frozenset[str] = frozenset()
+    exported: frozenset[str] = frozenset()
+    tests_used: frozenset[str] = frozenset()
+    mocks_with_awaited: bool = False
+    context_vars: frozenset[str] = frozenset()
 
     def family(self, qualname: str) -> Family | None:
         """Return the family of the class *qualname*."""
@@ -47,6 +63,9 @@ class Rule(Protocol):
     """Moves the tests of one framework; knows nothing of files or of other rules."""
 
     name: ClassVar[str]
+
+    #: Whether it has a smaller step than the native one.
+    bridges: ClassVar[bool]
 
     def concerns(self, view: View) -> bool:
         """Tell whether there is anything for this rule in the file."""

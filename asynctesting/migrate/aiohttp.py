@@ -28,10 +28,11 @@ class Aiohttp:
     """The rule for aiohttp's own test case."""
 
     name: ClassVar[str] = "aiohttp"
+    bridges: ClassVar[bool] = False
 
     def concerns(self, view: View) -> bool:
         """Tell whether a class of the file derives from AioHTTPTestCase."""
-        return not view.bridge and (
+        return (
             any(CASE in family.kin_roots for family in view.families.values())
             or _DECORATOR in view.names.imports.values()
         )
@@ -46,7 +47,7 @@ class Aiohttp:
         self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
     ) -> cst.Module:
         """Rewrite what is not frozen."""
-        return rewritten(tree, lambda: _Rewriter(view, survey, frozen))
+        return rewritten(tree, lambda: _Rewriter(view, survey, frozen), view.exported)
 
 
 class _Visitor(CaseVisitor):

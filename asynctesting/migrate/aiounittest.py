@@ -32,6 +32,7 @@ class Aiounittest:
     """The rule for aiounittest."""
 
     name: ClassVar[str] = "aiounittest"
+    bridges: ClassVar[bool] = True
 
     def concerns(self, view: View) -> bool:
         """Tell whether the file imports aiounittest or derives from a case that does."""
@@ -54,7 +55,7 @@ class Aiounittest:
         self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
     ) -> cst.Module:
         """Rewrite what is not frozen."""
-        return rewritten(tree, lambda: _Rewriter(view, survey, frozen))
+        return rewritten(tree, lambda: _Rewriter(view, survey, frozen), view.exported)
 
 
 class _Visitor(CaseVisitor):

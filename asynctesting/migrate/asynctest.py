@@ -36,6 +36,7 @@ class Asynctest:
     """The rule for asynctest."""
 
     name: ClassVar[str] = "asynctest"
+    bridges: ClassVar[bool] = False
 
     def concerns(self, view: View) -> bool:
         """Tell whether the file imports asynctest or derives from a case that does."""
@@ -43,6 +44,7 @@ class Asynctest:
             any(full.partition(".")[0] == "asynctest" for full in view.names.imports.values())
             or any("asynctest" in full for full in view.names.torn.values())
             or any(is_ours(family) for family in view.families.values())
+            or (view.facts.awaited and view.mocks_with_awaited)
         )
 
     def survey(self, view: View) -> Survey:
@@ -57,6 +59,11 @@ class Asynctest:
                         "it means here can't be seen",
                     )
                 )  # fmt: skip
+        for local in sorted(view.exported):
+            full = view.names.imports.get(local, "")
+            if full.partition(".")[0] == "asynctest":
+                text = f"other files get {local!r} from here, so it goes on meaning {full}"
+                visitor.found.findings.append(visitor.left(view.tree, "re-export", text))
         visitor.visit(view.tree)
         return visitor.found
 
@@ -65,7 +72,9 @@ class Asynctest:
     ) -> cst.Module:
         """Rewrite what is not frozen."""
         more = {where for where, what in survey.decisions.items() if "frozen" in what}
-        return rewritten(tree, lambda: AsynctestRewriter(view, survey, frozen | more))
+        return rewritten(
+            tree, lambda: AsynctestRewriter(view, survey, frozen | more), view.exported
+        )
 
 
 class _Visitor(Scoped):
@@ -148,7 +157,7 @@ class _Visitor(Scoped):
                 )  # fmt: skip
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        if node.attr == "awaited" and self._has_mocks():
+        if node.attr == "awaited" and self.view.facts.awaited and self.view.mocks_with_awaited:
             self.block(
                 node, "awaited",
                 "an AsyncMock has no 'awaited' to wait for: the attribute would be made up, and "
@@ -175,11 +184,6 @@ class _Visitor(Scoped):
                 for facts in family.lineage()
                 if node.attr in facts.methods
             )
-        )
-
-    def _has_mocks(self) -> bool:
-        return any(
-            full.partition(".")[0] == "asynctest" for full in self.view.names.imports.values()
         )
 
     def visit_Name(self, node: ast.Name) -> None:

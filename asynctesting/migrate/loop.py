@@ -14,6 +14,7 @@ from typing import ClassVar
 import libcst as cst
 
 from . import _coroutines, aiohttp
+from ._cases import MIXIN
 from ._edit import rewritten
 from ._inline import can_inline
 from ._loop_rewriter import LoopRewriter
@@ -38,6 +39,7 @@ class Loop:
     """The rule for home-made loops."""
 
     name: ClassVar[str] = "loop"
+    bridges: ClassVar[bool] = True
 
     def concerns(self, view: View) -> bool:
         """Tell whether a class of the file is stock's async case or runs a loop."""
@@ -66,7 +68,7 @@ class Loop:
         self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
     ) -> cst.Module:
         """Rewrite what is not frozen."""
-        return rewritten(tree, lambda: LoopRewriter(view, survey, frozen))
+        return rewritten(tree, lambda: LoopRewriter(view, survey, frozen), view.exported)
 
 
 class _Visitor(Scoped):
@@ -109,7 +111,8 @@ class _Visitor(Scoped):
     # Loops ---------------------------------------------------------------------------------
 
     def _look_at_loops(self, node: ast.ClassDef, family: Family) -> None:
-        strangers = family.strangers(_OWN_ROOTS)
+        known = _OWN_ROOTS | {MIXIN} if self.view.bridge else _OWN_ROOTS
+        strangers = family.strangers(known)
         if strangers:
             text = f"what the base {strangers[0]} does can't be seen from here"
             self.block(node, "other-base", text)
@@ -226,6 +229,7 @@ class _Visitor(Scoped):
                 self.found.decide(where, f"inline:{inner}")
             for loop in runs[name].kept_loops:
                 self.found.decide(where, f"keep:{loop}")
+            self._look_at_tasks(name, runs[name])
         if _PLAIN not in family.kin_roots or _OURS in family.kin_roots:
             return
         for name, function in functions.items():
@@ -236,6 +240,13 @@ class _Visitor(Scoped):
                 text = f"{name} was never awaited before; now it runs"
                 self.look(function, "never-ran", text)
                 self.path.pop()
+
+    def _look_at_tasks(self, name: str, runs: Runs) -> None:
+        self.path.append(name)
+        for task in runs.tasks:
+            text = "asyncio.run() cancelled this task if it was left; here nothing does"
+            self.look(task, "tasks", f"{text}, and a task that a test leaves is a leak")
+        self.path.pop()
 
     def _own_decorator(self, function: FunctionNode) -> ast.expr | None:
         for decorator in function.decorator_list:
@@ -249,6 +260,8 @@ class _Visitor(Scoped):
         """Say why a function can't become one that awaits."""
         if runs.trouble:
             return runs.trouble[0]
+        if function.name in self.view.tests_used:
+            return function, "called", "something calls it, and would have to await it then"
         is_coroutine = isinstance(function, ast.AsyncFunctionDef)
         decorators = [item for item in function.decorator_list if item is not own]
         names = [self._decorator_name(item) for item in decorators]
@@ -272,6 +285,8 @@ class _Visitor(Scoped):
         if is_coroutine and own is None and not runs.calls:
             return None
         if function.name in _HOOKS:
+            if function.name in family.stray:
+                return function, "hooks", "it is called from elsewhere than its own override"
             others = [
                 facts for facts in family.lineage()
                 if facts is not family.facts and function.name in facts.methods
@@ -329,8 +344,11 @@ class _Visitor(Scoped):
                     break
             found = runs[name]
             topics = {topic for _, topic, _ in found.trouble}
-            if (found.fresh and (len(found.calls) > 1 or "several-loops" in topics)) or (
-                found.own_loops or topics & {"other-loops", "run-forever"}
+            contexts = [item for item in found.trouble if item[1] == "context-variables"]
+            if contexts:
+                self._leave_for_contexts(function, contexts[0], loops)
+            elif (found.fresh and (len(found.calls) > 1 or "several-loops" in topics)) or (
+                found.own_loops or topics & {"other-loops", "run-forever", "tasks"}
             ):
                 if found.any:
                     self.path.append(name)
@@ -345,9 +363,23 @@ class _Visitor(Scoped):
                     self.path.pop()
             elif (found.calls or found.asserted) and _has_self(function):
                 self.found.decide(f"{self.where}.{name}", "bridge")
+                self._look_at_tasks(name, found)
         self.found.decide(self.where, "rebase")
         self.found.decide(self.where, "drop-loop")
         self.found.decide(self.where, "all-async")
+
+    def _leave_for_contexts(
+        self, function: FunctionNode, trouble: tuple[ast.AST, str, str], loops: set[str]
+    ) -> None:
+        """Leave a method whose runs have contexts of their own, which the bridge has not."""
+        place, topic, text = trouble
+        text = f"{function.name} stays as it is: {text}"
+        if _uses_of(function, loops):
+            self.block(place, topic, text)  # it needs the loop that would be dropped
+            return
+        self.path.append(function.name)
+        self.found.findings.append(self.left(place, topic, text))
+        self.path.pop()
 
 
 def _has_self(function: FunctionNode) -> bool:

@@ -39,14 +39,22 @@ class PytestAsyncio:
     """The rule for pytest-asyncio."""
 
     name: ClassVar[str] = "pytest-asyncio"
+    bridges: ClassVar[bool] = False
 
     def concerns(self, view: View) -> bool:
         """Tell whether the file marks tests for asyncio or has its fixtures."""
-        if view.bridge:
-            return False
         imported = {full.partition(".")[0] for full in view.names.imports.values()}
-        return "pytest_asyncio" in imported or (
-            "pytest" in imported and any(_is_mark(node, view) for node in ast.walk(view.tree))
+        return (
+            "pytest_asyncio" in imported
+            or ("pytest" in imported and any(_is_mark(node, view) for node in ast.walk(view.tree)))
+            # What stayed for want of a mark stays when all the others are gone.
+            or (
+                "asynctesting" in imported
+                and any(
+                    isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test")
+                    for node in view.tree.body
+                )
+            )
         )
 
     def survey(self, view: View) -> Survey:
@@ -57,7 +65,7 @@ class PytestAsyncio:
         self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
     ) -> cst.Module:
         """Rewrite what is not frozen."""
-        return rewritten(tree, lambda: _Rewriter(view, survey, frozen))
+        return rewritten(tree, lambda: _Rewriter(view, survey, frozen), view.exported)
 
 
 def _is_mark(node: ast.AST, view: View) -> bool:

@@ -1,6 +1,7 @@
 """Tornado's AsyncTestCase and gen_test: generator tests become coroutines.
 
-What a test yields to Tornado's runner may be a list of futures, too, which is gathered. Tests that
+What a test yields to Tornado's runner may be a list or a dict of futures, too, for which Tornado
+keeps its ``gen.multi``: it waits for all of them, even where one has failed. Tests that
 stop and wait, and those that fetch synchronously, drive the loop by hand and stay on Tornado.
 """
 
@@ -36,10 +37,11 @@ class Tornado:
     """The rule for Tornado's test cases."""
 
     name: ClassVar[str] = "tornado"
+    bridges: ClassVar[bool] = False
 
     def concerns(self, view: View) -> bool:
         """Tell whether a class of the file derives from one of Tornado's cases."""
-        return not view.bridge and any(
+        return any(
             root.startswith("tornado.testing.")
             for family in view.families.values()
             for root in family.kin_roots
@@ -55,7 +57,7 @@ class Tornado:
         self, view: View, survey: Survey, frozen: frozenset[str], tree: cst.Module
     ) -> cst.Module:
         """Rewrite what is not frozen."""
-        return rewritten(tree, lambda: _Rewriter(view, survey, frozen))
+        return rewritten(tree, lambda: _Rewriter(view, survey, frozen), view.exported)
 
 
 class _Visitor(CaseVisitor):
@@ -136,6 +138,12 @@ class _Visitor(CaseVisitor):
 
     def _look_at_test(self, function: FunctionNode, family: Family) -> None:
         method = family.facts.methods[function.name]
+        if method.kind is Kind.ASYNC_GENERATOR:
+            text = f"{function.name} is async and has a 'yield' in it, so nothing of it ever ran"
+            self.block(function, "never-ran", text)
+        if function.name in self.view.tests_used:
+            text = f"something calls {function.name}, and would have to await it then"
+            self.block(function, "called", text)
         if _TEST not in method.decorators:
             only = type(family.facts)(
                 family.facts.path, family.facts.qualname, function.lineno, (),
@@ -159,7 +167,31 @@ class _Visitor(CaseVisitor):
         self._look_at_timeout(function)
         if method.kind is Kind.GENERATOR:
             self._look_at_yields(function)
+            self._look_at_returns(function)
+        elif method.kind is Kind.SYNC:
+            for node in walk_own(function):
+                if isinstance(node, ast.Return) and not isinstance(
+                    node.value, (ast.Constant, type(None))
+                ):
+                    text = f"{function.name} returns a value; if it can be awaited, now it is"
+                    self.look(node, "never-ran", text)
         self.found.decide(self.where, "gen-test")
+
+    def _look_at_returns(self, function: FunctionNode) -> None:
+        """Refuse ``raise gen.Return`` where something around it would catch it."""
+        for around in walk_own(function):
+            if not (
+                isinstance(around, (ast.With, ast.AsyncWith))
+                or (isinstance(around, (ast.Try, ast.TryStar)) and around.handlers)
+            ):
+                continue
+            for statement in around.body:
+                for node in ast.walk(statement):
+                    if isinstance(node, ast.Raise) and node.exc is not None:
+                        error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+                        if self.resolve(error) == _RETURN:
+                            text = "gen.Return is an exception, which what is around may catch"
+                            self.block(node, "yields", text)
 
     def _look_at_timeout(self, function: FunctionNode) -> None:
         for decorator in function.decorator_list:
@@ -277,7 +309,7 @@ class _Rewriter(CaseRewriter):
         return as_async(updated)
 
     def leave_Yield(self, original_node: cst.Yield, updated_node: cst.Yield) -> cst.BaseExpression:
-        """Await what was yielded; gather a list."""
+        """Await what was yielded, in the way in which Tornado does."""
         if self.frozen or len(self.path) != 2 or not self._is_test():
             return updated_node
         value = updated_node.value
@@ -288,8 +320,10 @@ class _Rewriter(CaseRewriter):
             self.gone(original_node.value)
             sleep = cst.Attribute(self.module("asyncio"), cst.Name("sleep"))
             value = cst.Call(sleep, [cst.Arg(cst.Integer("0"))])
-        elif isinstance(value, (cst.List, cst.ListComp)):
-            value = self._gathered(value)
+        elif isinstance(value, (cst.List, cst.ListComp, cst.Dict, cst.DictComp)):
+            # Not asyncio.gather(), which does not wait for the others where one of them fails.
+            multi = cst.Attribute(self.name_from("tornado", "gen"), cst.Name("multi"))
+            value = cst.Call(multi, [cst.Arg(value)])
         elif isinstance(value, cst.Call) and dotted(value.func).endswith(".submit"):
             wrap = cst.Attribute(self.module("asyncio"), cst.Name("wrap_future"))
             value = cst.Call(wrap, [cst.Arg(value)])
@@ -306,24 +340,6 @@ class _Rewriter(CaseRewriter):
         return isinstance(value, cst.Name) and f"future:{value.value}" in self.decisions(
             ".".join(self.path)
         )
-
-    def _gathered(self, value: cst.List | cst.ListComp) -> cst.Call:
-        gather = cst.Attribute(self.module("asyncio"), cst.Name("gather"))
-        if isinstance(value, cst.List) and all(
-            isinstance(item, cst.Element) for item in value.elements
-        ):
-            return cst.Call(
-                gather,
-                [
-                    cst.Arg(
-                        item.value,
-                        comma=item.comma,
-                    )
-                    for item in value.elements
-                ],
-                whitespace_before_args=value.lbracket.whitespace_after,
-            )
-        return cst.Call(gather, [cst.Arg(value, star="*")])
 
     def leave_Raise(
         self, original_node: cst.Raise, updated_node: cst.Raise
