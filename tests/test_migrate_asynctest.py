@@ -174,7 +174,7 @@ class CaseTests(RuleTestCase):
                 async def test_it(self):
                     pass
 
-                @asynctest.lenient
+                @asynctest.fail_on(active_handles=False)
                 async def test_that(self):
                     pass
             """,
@@ -194,10 +194,90 @@ class CaseTests(RuleTestCase):
             "checks",
         )
 
+    def test_the_default_loop(self) -> None:
+        """It was one for the whole process, which a loop of the session is here."""
+        self.assertRewrites(
+            """
+            import asynctest
+
+            class Base(asynctest.TestCase):
+                use_default_loop = True
+
+            class Child(Base):
+                use_default_loop = False
+
+                async def test_it(self):
+                    pass
+            """,
+            """
+            from asynctesting import AsyncTestCase
+
+            class Base(AsyncTestCase):
+                loop_scope = "session"
+
+            class Child(Base):
+                loop_scope = "test"
+
+                async def test_it(self):
+                    pass
+            """,
+            "use-default-loop",
+        )
+
+    def test_loop_arguments(self) -> None:
+        """What finds the loop by itself, and takes none any more, is not given one."""
+        self.assertRewrites(
+            """
+            import asyncio
+            import asynctest
+
+            class Tests(asynctest.TestCase):
+                async def test_it(self):
+                    queue = asyncio.Queue(3, loop=self.loop)
+                    await asyncio.sleep(0, loop=self.loop)
+                    asyncio.Lock(loop=other)
+                    connect(loop=self.loop)
+            """,
+            """
+            import asyncio
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                async def test_it(self):
+                    queue = asyncio.Queue(3)
+                    await asyncio.sleep(0)
+                    asyncio.Lock(loop=other)
+                    connect(loop=self.loop)
+            """,
+        )
+
+    def test_hooks_that_were_never_awaited(self) -> None:
+        """asynctest looked at what a hook is, and never at what it returned."""
+        after, findings = self.migrated(
+            """
+            import asynctest
+
+            class Tests(asynctest.TestCase):
+                def setUp(self):
+                    yield from self.connect()
+
+                def tearDown(self):
+                    return self.close()
+
+                async def test_it(self):
+                    pass
+            """
+        )
+        self.assertIn("    async def asyncSetUp(self):\n        await self.connect()", after)
+        self.assertIn("    def tearDown(self):", after)
+        self.assertEqual(
+            [(f.line, f.topic) for f in findings], [(4, "never-ran"), (8, "never-ran")]
+        )
+
     def test_what_stays(self) -> None:
         """A class with anything that has no equivalent stays, with all that it uses."""
         for line, topic, text in (
-            (4, "use-default-loop", "class T(TestCase):\n    use_default_loop = True"),
+            (4, "use-default-loop", "class T(TestCase):\n    use_default_loop = SHARED"),
             (3, "clock", "KINDS = [asynctest.ClockedTestCase]"),
             (3, "settings", "class T(TestCase):\n    timeout = 'none'"),
             (
@@ -249,7 +329,7 @@ class CaseTests(RuleTestCase):
             import asynctest
 
             class Base(asynctest.TestCase):
-                use_default_loop = True
+                use_default_loop = SHARED
 
             class Child(Base):
                 async def test_it(self):
@@ -355,6 +435,91 @@ class MockTests(RuleTestCase):
                 body = "\n".join(f"    {line}" for line in lines)
                 text = f"import asyncio, asynctest\n\nasync def use():\n{body}\n"
                 self.assertLeaves(text, (5, topic))
+
+    def test_values_that_are_awaitable(self) -> None:
+        """Wherever a mock gets them from, they would be handed on un-awaited."""
+        for line in (
+            "m.return_value = asyncio.Future()",
+            "m.return_value = future",
+            "m.side_effect = lambda: go()",
+            "m.side_effect = [1, go()]",
+            "m.side_effect = hand_on",
+            "m.configure_mock(return_value=loop.create_future())",
+            "unknown.return_value = asyncio.Future()",
+            "with asynctest.patch('a.b', new_callable=asynctest.CoroutineMock) as p:\n"
+            "        p.return_value = future",
+            "with asynctest.patch('a.b', new_callable=asynctest.CoroutineMock) as p:\n"
+            "        p.child.assert_called()",
+            "m.return_value.json.return_value = {}",
+        ):
+            text = (
+                "import asyncio, asynctest\n\nasync def go():\n    pass\n\n"
+                "def hand_on():\n    return go()\n\n"
+                "async def use():\n    future = asyncio.Future()\n"
+                f"    m = asynctest.CoroutineMock()\n    {line}\n"
+            )
+            with self.subTest(line=line):
+                after, findings = self.migrated(text)
+                self.assertEqual(after, text)
+                self.assertIn(findings[0].topic, ("side-effects", "child-mocks"))
+                self.assertEqual(len(findings), 1)
+
+    def test_a_mock_of_a_decorator(self) -> None:
+        """Its parameter is known, past those of other decorators."""
+        text = """
+            import asyncio
+            import asynctest
+
+            class Tests(asynctest.TestCase):
+                @asynctest.patch("a.b")
+                @asynctest.patch("a.c", new_callable=asynctest.CoroutineMock)
+                async def test_it(self, c, b):
+                    b.child.assert_called()
+                    {mock}.child.assert_called()
+            """
+        self.assertLeaves(text.replace("{mock}", "c"), (9, "child-mocks"))
+        after, findings = self.migrated(text.replace("{mock}", "b"))
+        self.assertEqual(findings, ())
+        self.assertIn("class Tests(AsyncTestCase)", after)
+
+    def test_values_that_are_plain(self) -> None:
+        """Nothing is said about what can't be awaited; what can't be seen is to be looked at."""
+        for line, doubts in (
+            ("m.return_value = {'a': 1}", 0),
+            ("m.return_value = Response(b'')", 0),
+            ("m.return_value = [1, 2]", 0),
+            ("m.side_effect = [1, OSError()]", 0),
+            ("m.side_effect = OSError", 0),
+            ("m.side_effect = go", 0),
+            ("m.side_effect = lambda: 3", 0),
+            ("plain = asynctest.Mock()\n    plain.return_value = asyncio.Future()", 0),
+            ("m.return_value = make()", 1),
+            ("m.side_effect = unknown", 1),
+        ):
+            text = (
+                "import asyncio, asynctest\n\nasync def go():\n    pass\n\n"
+                f"async def use():\n    m = asynctest.CoroutineMock()\n    {line}\n"
+            )
+            with self.subTest(line=line):
+                after, findings = self.migrated(text)
+                self.assertIn("AsyncMock()", after)
+                self.assertEqual([f.topic for f in findings], ["side-effects"] * doubts)
+
+    def test_a_mock_of_the_module(self) -> None:
+        """What stands outside of classes keeps all of them as they are."""
+        self.assertLeaves(
+            """
+            import asyncio
+            import asynctest
+
+            send = asynctest.CoroutineMock(return_value=asyncio.Future())
+
+            class Tests(asynctest.TestCase):
+                async def test_it(self):
+                    await send()
+            """,
+            (4, "side-effects"),
+        )
 
     def test_a_lambda_that_may_return_an_awaitable(self) -> None:
         """It is rewritten, because most lambdas return values; a person is told."""

@@ -46,16 +46,6 @@ NO_EQUIVALENT = {
     "asynctest.LIMITED": ("patch-scope", "no patch is undone while a coroutine is suspended"),
     "asynctest.GLOBAL": ("patch-scope", "stdlib patches have no scope; drop the argument"),
 }
-MOCK_API = frozenset(
-    {
-        "assert_any_await", "assert_any_call", "assert_awaited", "assert_awaited_once",
-        "assert_awaited_once_with", "assert_awaited_with", "assert_called", "assert_called_once",
-        "assert_called_once_with", "assert_called_with", "assert_has_awaits", "assert_has_calls",
-        "assert_not_awaited", "assert_not_called", "attach_mock", "await_args", "await_args_list",
-        "await_count", "call_args", "call_args_list", "call_count", "called", "configure_mock",
-        "method_calls", "mock_add_spec", "mock_calls", "reset_mock", "return_value", "side_effect",
-    }
-)  # fmt: skip
 
 
 def is_ours(family: Family | None) -> bool:

@@ -24,6 +24,16 @@ from ._super import SuperCalls
 from ._survey import View
 from ._tree import dotted, tidied, with_block
 
+# What has lost its loop argument in Python 3.10 and finds the running loop by itself.
+_WITHOUT_LOOP = frozenset(
+    f"asyncio.{name}"
+    for name in (
+        "BoundedSemaphore", "Condition", "Event", "LifoQueue", "Lock", "PriorityQueue", "Queue",
+        "Semaphore", "create_subprocess_exec", "create_subprocess_shell", "open_connection",
+        "sleep", "start_server", "wait", "wait_for",
+    )
+)  # fmt: skip
+
 _Decorated = TypeVar("_Decorated", cst.FunctionDef, cst.ClassDef)
 
 
@@ -62,10 +72,48 @@ class AsynctestRewriter(AwaitFixer):
             updated = self._with_clock(original, updated)
         if len(self.path) != 1 or not is_ours(self.view.family(self.where)):
             return updated
-        body = [statement for statement in updated.body.body if not _is_setting(statement)]
-        if len(body) == len(updated.body.body):
+        body = []
+        for statement in updated.body.body:
+            setting = _setting_in(statement)
+            if setting is None:
+                body.append(statement)
+            elif dotted(setting.targets[0].target) == "use_default_loop":
+                scope = self._loop_scope(setting.value)
+                if scope:
+                    value = setting.with_changes(
+                        targets=[setting.targets[0].with_changes(target=cst.Name("loop_scope"))],
+                        value=cst.SimpleString(f'"{scope}"'),
+                    )
+                    body.append(statement.with_changes(body=[value]))
+        if body == list(updated.body.body):
             return updated
         return tidied(original, updated.with_changes(body=updated.body.with_changes(body=body)))
+
+    def _loop_scope(self, use_default_loop: cst.BaseExpression) -> str:
+        """Return the scope of a class's loop; ``""`` for what is the default anyway."""
+        if dotted(use_default_loop) != "False":
+            return "session"
+        family = self.view.family(self.where)
+        above = family.ancestors if family else ()
+        return "test" if any("use_default_loop" in facts.attributes for facts in above) else ""
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        """Drop ``loop=self.loop`` from calls that have not taken it since Python 3.10."""
+        if self.frozen or self.meaning_of(original_node.func) not in _WITHOUT_LOOP:
+            return updated_node
+        kept = [
+            argument for argument in updated_node.args
+            if not (
+                argument.keyword is not None
+                and argument.keyword.value == "loop"
+                and dotted(argument.value) == "self.loop"
+            )
+        ]  # fmt: skip
+        if len(kept) == len(updated_node.args):
+            return updated_node
+        if kept:
+            kept[-1] = kept[-1].with_changes(comma=updated_node.args[-1].comma)
+        return updated_node.with_changes(args=kept)
 
     def _without_checks(self, updated: _Decorated, original: _Decorated) -> _Decorated:
         def goes(decorator: cst.Decorator) -> bool:
@@ -157,12 +205,15 @@ class AsynctestRewriter(AwaitFixer):
         )  # fmt: skip
 
 
-def _is_setting(statement: cst.CSTNode) -> bool:
+def _setting_in(statement: cst.CSTNode) -> cst.Assign | None:
+    """Return a setting that asynctest alone knows."""
     if not (isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1):
-        return False
+        return None
     small = statement.body[0]
-    return (
+    if (
         isinstance(small, cst.Assign)
         and isinstance(small.targets[0].target, cst.Name)
         and small.targets[0].target.value in ("use_default_loop", "forbid_get_event_loop")
-    )
+    ):
+        return small
+    return None

@@ -164,14 +164,18 @@ class Scoped(ast.NodeVisitor):
         )  # fmt: skip
 
     def block(self, node: ast.AST, topic: str, text: str) -> None:
-        """Keep the class around *node* as it is; outside of classes only say so."""
+        """Keep the class around *node* as it is, or the function, or else the whole file."""
         finding = self.left(node, topic, text)
         if self.in_class:
             self.found.block(self.in_class, finding)
-        else:
-            self.found.findings.append(finding)
-            if self.functions:
-                self.found.decide(self.functions[0][0], "frozen")
+            return
+        self.found.findings.append(finding)
+        self.found.decide(self.functions[0][0] if self.functions else "", "frozen")
+        if not self.functions:
+            # What stands outside of both may be used by all of them.
+            for name in self.view.families:
+                if "." not in name:
+                    self.found.block(name, finding)
 
 
 def hook_trouble(

@@ -17,7 +17,6 @@ from ._asynctest_names import (
     CASE,
     CHECKS,
     CLOCKED,
-    MOCK_API,
     MOCKS,
     NO_EQUIVALENT,
     UNITTEST,
@@ -25,9 +24,10 @@ from ._asynctest_names import (
 )
 from ._asynctest_rewriter import AsynctestRewriter
 from ._cases import HOOKS, OURS
+from ._coroutine_mocks import MockReader
 from ._edit import rewritten
 from ._model import Kind, Survey
-from ._names import FunctionNode
+from ._names import FunctionNode, walk_own
 from ._names import dotted as dotted_ast
 from ._survey import Scoped, View, hook_trouble, settings_trouble
 
@@ -65,6 +65,7 @@ class Asynctest:
                 text = f"other files get {local!r} from here, so it goes on meaning {full}"
                 visitor.found.findings.append(visitor.left(view.tree, "re-export", text))
         visitor.visit(view.tree)
+        visitor.look_at_module()
         return visitor.found
 
     def rewrite(
@@ -72,6 +73,8 @@ class Asynctest:
     ) -> cst.Module:
         """Rewrite what is not frozen."""
         more = {where for where, what in survey.decisions.items() if "frozen" in what}
+        if "" in more:
+            return tree
         return rewritten(
             tree, lambda: AsynctestRewriter(view, survey, frozen | more), view.exported
         )
@@ -81,6 +84,14 @@ class _Visitor(Scoped):
     def __init__(self, view: View, rule: str) -> None:
         super().__init__(view, rule)
         self._bases: set[int] = set()
+
+    def look_at_module(self) -> None:
+        """Look at the mocks that the file makes outside of classes and functions."""
+        own = [
+            node for node in self.view.tree.body
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        ]  # fmt: skip
+        self._look_at_mocks(ast.Module(own, []))
 
     def enter_class(self, node: ast.ClassDef) -> None:
         self._bases |= {id(base) for base in node.bases}
@@ -103,10 +114,14 @@ class _Visitor(Scoped):
             return
         name = statement.targets[0].id
         is_off = isinstance(statement.value, ast.Constant) and not statement.value.value
-        if name == "use_default_loop" and not is_off:
-            self.block(
+        if name == "use_default_loop" and not isinstance(statement.value, ast.Constant):
+            text = "whether use_default_loop is on can't be seen"
+            self.block(statement, "use-default-loop", text)
+        elif name == "use_default_loop" and not is_off:
+            self.look(
                 statement, "use-default-loop",
-                "use_default_loop shares one loop among tests; each test has its own here",
+                "the default loop was shared by all tests of the process, so they share one here; "
+                "what a test leaves on it is looked at when the test ends",
             )  # fmt: skip
         elif name == "forbid_get_event_loop" and not is_off:
             self.look(
@@ -130,31 +145,32 @@ class _Visitor(Scoped):
                 self.found.decide(self.where, "to-async")
         if len(self.functions) == 1:
             self._look_at_mocks(node)
+        if in_case and node.name in HOOKS:
+            self._look_at_hook(node, decorators)
 
-    def _look_at_mocks(self, function: FunctionNode | ast.ClassDef) -> None:
-        is_class = isinstance(function, ast.ClassDef)
-        mocks = {
-            dotted_target
-            for inner in ast.walk(function)
-            if isinstance(inner, ast.Assign)
-            and isinstance(inner.value, ast.Call)
-            and self.resolve(inner.value.func) == "asynctest.CoroutineMock"
-            and (dotted_target := _dotted(inner.targets[0]))
-            and dotted_target.startswith("self.") == is_class
-        }
-        for inner in ast.walk(function):
-            if (
-                isinstance(inner, ast.Attribute)
-                and _dotted(inner.value) in mocks
-                and isinstance(inner.ctx, ast.Load)
-                and inner.attr not in MOCK_API
-                and not inner.attr.startswith("_")
-                and inner.attr != "awaited"
+    def _look_at_hook(self, node: FunctionNode, decorators: list[str]) -> None:
+        """Name a hook that asynctest never awaited, because it only looks at what the hook is."""
+        kind = self.view.families[self.path[0]].facts.methods[node.name].kind
+        if kind is Kind.GENERATOR and not any(
+            name in _coroutines.DECORATORS for name in decorators
+        ):
+            self.look(node, "never-ran", f"{node.name} was never awaited before; now it runs")
+        for inner in walk_own(node) if kind is Kind.SYNC else ():
+            if isinstance(inner, ast.Return) and not isinstance(
+                inner.value, (ast.Constant, type(None))
             ):
-                self.block(
-                    inner, "child-mocks",
-                    f"{_dotted(inner)} is a plain mock here, and would become an async one",
-                )  # fmt: skip
+                text = (
+                    f"{node.name} returns a value; an awaitable was never awaited, and is refused"
+                )
+                self.look(inner, "never-ran", text)
+
+    def _look_at_mocks(self, scope: ast.AST) -> None:
+        reader = MockReader(self.view.tree, self.resolve)
+        of_self = isinstance(scope, ast.ClassDef)
+        for place, topic, text in reader.troubles(scope, of_self=of_self):
+            self.block(place, topic, text)
+        for place, topic, text in reader.doubts(scope, of_self=of_self):
+            self.look(place, topic, text)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if node.attr == "awaited" and self.view.facts.awaited and self.view.mocks_with_awaited:
@@ -232,10 +248,6 @@ class _Visitor(Scoped):
             )  # fmt: skip
         if full == "asynctest.CoroutineMock":
             self._look_at_coroutine_mock(node, keywords)
-        if full == "asynctest.fail_on" and any(
-            not (isinstance(value, ast.Constant) and not value.value) for value in keywords.values()
-        ):
-            self._look_at_check(node, full)
         self.generic_visit(node)
 
     def _look_at_check(self, node: ast.AST, full: str) -> None:
@@ -249,19 +261,6 @@ class _Visitor(Scoped):
         if None in keywords or any("." in (name or "") for name in keywords):
             self.block(
                 node, "child-mocks", "the attributes that ** configures would become async mocks"
-            )
-        effect = keywords.get("side_effect")
-        if isinstance(effect, ast.Lambda) and isinstance(effect.body, ast.Call):
-            self.look(
-                effect, "side-effects",
-                "if this lambda returns an awaitable, AsyncMock hands it on un-awaited",
-            )  # fmt: skip
-        value = keywords.get("return_value")
-        if isinstance(value, ast.Call) and _dotted(value.func).rpartition(".")[2] in (
-            "Future", "create_future", "create_task", "ensure_future", "sleep", "gather",
-        ):  # fmt: skip
-            self.block(
-                value, "side-effects", "AsyncMock hands an awaitable return_value on un-awaited"
             )
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -279,9 +278,23 @@ class _Visitor(Scoped):
     def _look_at_decorators(self, node: FunctionNode | ast.ClassDef) -> None:
         self.path.append(node.name)
         for decorator in node.decorator_list:
-            if self.resolve_outside(decorator) == "asynctest.strict":
-                self._look_at_check(decorator, "asynctest.strict")
+            full = self.resolve_outside(decorator)
+            if full in CHECKS and not _asks_for_nothing(decorator):
+                self._look_at_check(decorator, full)
         self.path.pop()
+
+
+def _asks_for_nothing(decorator: ast.expr) -> bool:
+    """Tell whether it is ``fail_on`` with nothing but checks that are off."""
+    return (
+        isinstance(decorator, ast.Call)
+        and not decorator.args
+        and dotted_ast(decorator.func).endswith("fail_on")
+        and all(
+            isinstance(keyword.value, ast.Constant) and not keyword.value.value
+            for keyword in decorator.keywords
+        )
+    )
 
 
 def _is_known(full: str) -> bool:
