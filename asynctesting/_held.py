@@ -3,7 +3,8 @@
 On a loop that outlives a test, a connection that the test opened is a leak, unless it lies in the
 pool of a client that the whole class shares. The owner of such a thing is whoever holds it.
 Invariant: the search never passes through what holds everything (loops, modules, classes, frames,
-contexts, test cases, our own scopes), nor from a future to those who wait for it.
+contexts, test cases, our own scopes) or joins strangers (a network), nor from a future to those who
+wait for it.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from types import (
 )
 from typing import Any
 
+from ._loop import Joint
+
 __unittest = True
 
 #: How many objects are looked at before the search gives up, and finds nothing.
 MOST_OBJECTS = 100_000
 
 _OPAQUE = (
-    asyncio.AbstractEventLoop, unittest.TestCase, unittest.TestResult,
+    Joint, asyncio.AbstractEventLoop, unittest.TestCase, unittest.TestResult,
     type, ModuleType, CodeType, FrameType, TracebackType, BuiltinFunctionType,
     Context, ContextVar, weakref.ref, weakref.ProxyType, str, bytes, bytearray, int, float,
 )  # fmt: skip

@@ -355,3 +355,43 @@ def active_debugger(thread_id: int) -> str | None:
 _DEBUGGERS = frozenset(
     {"bdb", "pdb", "ipdb", "pudb", "pdbpp", "pydevd", "debugpy", "_pydevd_bundle", "wdb"}
 )
+
+
+# TLS over a transport of our own ----------------------------------------------------------------
+
+
+def tls_protocol(
+    loop: Loop,
+    protocol: asyncio.BaseProtocol,
+    context: Any,
+    waiter: asyncio.Future[None] | None,
+    *,
+    server_side: bool,
+    server_hostname: str | None = None,
+    **timeouts: Any,
+) -> Any:
+    """Return the protocol that does TLS between a transport and *protocol*.
+
+    It is what ``create_connection(ssl=...)`` puts over a socket. The public ``start_tls()`` does
+    the same for a connection that is made already, so that a protocol could get its first bytes
+    before its ``connection_made()``.
+
+    Args:
+        loop: The loop of both.
+        protocol: Who gets what was decrypted.
+        context: An ``ssl.SSLContext``.
+        waiter: Done after the handshake, or failed with its error.
+        server_side: Whether this is the server's end.
+        server_hostname: Whose certificate the client wants to see.
+        timeouts: ``ssl_handshake_timeout`` and ``ssl_shutdown_timeout``, in seconds.
+    """
+    from asyncio import sslproto
+
+    make: Any = sslproto.SSLProtocol
+    return make(loop, protocol, context, waiter, server_side, server_hostname, **timeouts)
+
+
+def tls_transport(tls: Any) -> asyncio.Transport:
+    """Return the transport that :func:`tls_protocol` gave to its protocol."""
+    transport: asyncio.Transport = tls._app_transport
+    return transport

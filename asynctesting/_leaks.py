@@ -16,7 +16,7 @@ import sys
 import threading
 import warnings
 from asyncio.log import logger
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextvars import Context
 from typing import Any, NamedTuple
 
@@ -239,7 +239,17 @@ def find_open(loop: LazyEventLoop) -> list[Open]:
             described = None if handle is None else _describe_callback(loop, handle)
             if described is not None:
                 found.setdefault(fd, described)
-    return list(found.values())
+    return [*found.values(), *_open_in_memory(loop)]
+
+
+def _open_in_memory(loop: LazyEventLoop) -> Iterator[Open]:
+    network = loop.memory_network
+    for thing, context, end in () if network is None else network.open_things():
+        if isinstance(thing, asyncio.AbstractServer):
+            names = ", ".join(_address(s.getsockname()) for s in getattr(thing, "sockets", ()))
+            yield Open(thing, context, f"server still listens on  {names}", end)
+        elif isinstance(thing, asyncio.BaseTransport) and not _is_closing(thing):
+            yield Open(thing, context, _describe_transport(thing), end)
 
 
 def open_transports(loop: LazyEventLoop) -> list[tuple[str, Callable[[], None]]]:
@@ -257,10 +267,14 @@ def _describe_callback(loop: Any, handle: Any) -> Open | None:
         return Open(listener, context, text, functools.partial(loop._stop_serving, listener))
     if not isinstance(transport, asyncio.BaseTransport) or _is_closing(transport):
         return None
+    end = getattr(transport, "abort", transport.close)
+    return Open(transport, context, _describe_transport(transport), end)
+
+
+def _describe_transport(transport: asyncio.BaseTransport) -> str:
     peer = transport.get_extra_info("peername")
     text = f"transport is still open: {_transport_name(transport)}"
-    text += f" to {_address(peer)}" if peer else ""
-    return Open(transport, context, text, getattr(transport, "abort", transport.close))
+    return f"{text} to {_address(peer)}" if peer else text
 
 
 def _transport_name(transport: asyncio.BaseTransport) -> str:

@@ -88,6 +88,12 @@ class _RealSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
+class Joint:
+    """A base for what joins things of which none holds the other: the ends of a connection."""
+
+    __slots__ = ()
+
+
 class Guard(Protocol):
     """Who runs a loop step by step, and what the loop may ask and tell."""
 
@@ -234,6 +240,15 @@ class LazyEventLoop(RecordingLoop):
         mapping = self._selector.get_map()
         own = -1 if self._ssock is None else self._ssock.fileno()
         return {fd: key for fd, key in mapping.items() if fd != own} if mapping else _NOTHING
+
+    #: The network in memory that is entered here, if there is one.
+    memory_network: Any = None
+
+    @property
+    def has_open(self) -> bool:
+        """Whether something is open here that a test may have forgotten to close."""
+        network = self.memory_network
+        return bool(self.watched_files) or (network is not None and network.has_open)
 
     # Waiting in vain ----------------------------------------------------------------------------
 

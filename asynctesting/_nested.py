@@ -173,7 +173,7 @@ class NestedScope(Scope):
         return not module.startswith(("asyncio", "_asyncio"))
 
     def _open_here(self, loop: Loop) -> list[Open]:
-        if not isinstance(loop, LazyEventLoop) or not loop.watched_files:
+        if not isinstance(loop, LazyEventLoop) or not loop.has_open:
             return []
         return [found for found in find_open(loop) if self._opened(found)]
 

@@ -178,7 +178,7 @@ class Scope(Phases):
         if (
             tasks
             or getattr(loop, "has_callbacks", False)
-            or getattr(loop, "watched_files", None)
+            or getattr(loop, "has_open", False)
             or getattr(loop, "clock_error", None)
         ):
             pending = [task for task in tasks if not task.done() and task not in abandoned]
@@ -201,8 +201,8 @@ class Scope(Phases):
         collector = self.collector
         if collector is None:
             return pending
-        watched = isinstance(loop, LazyEventLoop) and loop.watched_files
-        if pending or watched or getattr(loop, "has_callbacks", False):
+        has_open = isinstance(loop, LazyEventLoop) and loop.has_open
+        if pending or has_open or getattr(loop, "has_callbacks", False):
             self._turn(loop, settled(loop, pending), CANCEL_BUDGET)
             pending = [task for task in pending if not task.done()]
         if pending:
@@ -212,7 +212,7 @@ class Scope(Phases):
         collector.note_unretrieved(
             t for t in lost if not isinstance(_internals.mark_retrieved(t), Interruption)
         )
-        if isinstance(loop, LazyEventLoop) and watched:
+        if isinstance(loop, LazyEventLoop) and has_open:
             for text, end in open_transports(loop):
                 collector.left.append(text)
                 end()
@@ -339,7 +339,7 @@ async def settled(loop: Loop, tasks: list[asyncio.Task[Any]]) -> None:
     """Give *tasks* and closing transports their turns to end, and no longer than they need."""
     for _ in range(GRACE_TURNS):
         await asyncio.sleep(0)
-        busy = getattr(loop, "watched_files", None) or getattr(loop, "has_callbacks", False)
+        busy = getattr(loop, "has_open", False) or getattr(loop, "has_callbacks", False)
         if not busy and all(task.done() for task in tasks):
             break
 

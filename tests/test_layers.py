@@ -27,6 +27,7 @@ ROOMS = {
     "loop": (
         *("_recorder", "_executor", "_waits", "_inflight", "_stuck"),
         *("_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
+        "_network",
     ),
     # unittest: lifecycle, limits, audits
     "case": (
@@ -55,6 +56,7 @@ IGNORANT_OF = {
 #: A third-party package is imported by the faces that need it, and by nothing else.
 THIRD_PARTY = {
     "_frozen": {"freezegun"},
+    "_network": {"aiohttp", "trustme"},
     "migrate": {"libcst", "pytest", "tqdm"},
     "pytest_plugin": {"pytest"},
 }

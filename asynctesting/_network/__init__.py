@@ -1,0 +1,26 @@
+"""A network in memory, under the public methods of an event loop.
+
+:class:`MemoryNetwork` is the way in. The other names are what it returns.
+"""
+
+from ._connection import Connection
+from ._guard import Undeclared
+from ._hosts import Host, TLSMode
+from ._link import Link
+from ._methods import network_of
+from ._network import MemoryNetwork
+from ._server import MemoryServer
+from ._transport import MemorySocket, MemoryTransport
+
+__all__ = [
+    "Connection",
+    "Host",
+    "Link",
+    "MemoryNetwork",
+    "MemoryServer",
+    "MemorySocket",
+    "MemoryTransport",
+    "TLSMode",
+    "Undeclared",
+    "network_of",
+]

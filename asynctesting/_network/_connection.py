@@ -1,0 +1,117 @@
+"""A connection: two transports and the two ways between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from .._loop import Joint
+from .._report import Place
+from ._hosts import Host
+from ._link import Link
+from ._pipe import Pipe, reset_by_peer
+from ._places import lines_here, place_in
+from ._transport import MemorySocket, MemoryTransport, format_address
+
+__unittest = True
+
+#: Under this name ``get_extra_info()`` of either end returns the :class:`Connection`.
+EXTRA_NAME = "asynctesting.connection"
+
+
+class Connection(Joint):
+    """A connection in memory.
+
+    Attributes:
+        number: Counts the network's connections, from 1.
+        host: The host that was connected to; ``None`` for this machine and Unix sockets.
+        target: What was connected to, as text: ``"api.test:443"``.
+        client: The transport of who connected, below TLS.
+        server: The transport of who was connected to, below TLS.
+        opened_at: The loop's time.
+    """
+
+    __slots__ = (
+        *(
+            "_lines",
+            "_loop",
+            "_on_gone",
+            "client",
+            "host",
+            "number",
+            "opened_at",
+            "server",
+            "target",
+        ),
+        "__weakref__",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        number: int,
+        host: Host | None,
+        target: str,
+        kind: tuple[int, int],
+        names: tuple[Any, Any],
+        contexts: tuple[Context, Context],
+        on_gone: Callable[[Connection, MemoryTransport], None],
+    ) -> None:
+        self.number = number
+        self.host = host
+        self.target = target
+        self.opened_at = loop.time()
+        self._loop = loop
+        self._lines = lines_here(2)
+        self._on_gone = on_gone
+        link = None if host is None else host.current_link
+        there, back = Pipe(loop, False, link), Pipe(loop, True, link)
+        ends = []
+        for context, (incoming, outgoing), (own, peer) in zip(
+            contexts, ((back, there), (there, back)), (names, names[::-1]), strict=True
+        ):
+            stand_in = MemorySocket(*kind, own, peer)
+            extra = {"socket": stand_in, "sockname": own, "peername": peer, EXTRA_NAME: self}
+            end = MemoryTransport(loop, context, incoming, outgoing, extra, self._one_is_gone)
+            stand_in.attach(end)
+            ends.append(end)
+        self.client, self.server = ends
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else "open"
+        source = format_address(self.client.get_extra_info("sockname"))
+        return f"<Connection {self.number} {source} -> {self.target} {state}>"
+
+    @property
+    def place(self) -> Place | None:
+        """The line of the user's code from which it was opened, if that is known."""
+        return place_in(self._lines, self._loop)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether both ends are closed."""
+        return self.client.is_gone and self.server.is_gone
+
+    def reset(self) -> None:
+        """Reset the connection: both ends see ``ConnectionResetError`` at once."""
+        self.client.lose(reset_by_peer())
+        self.server.lose(reset_by_peer())
+
+    def abort(self) -> None:
+        """Close both ends, without an error and without a farewell."""
+        self.client.abort()
+        self.server.abort()
+
+    def relink(self, link: Link | None) -> None:
+        """Put another link between the ends."""
+        self.client.outgoing.relink(link)
+        self.server.outgoing.relink(link)
+
+    def _one_is_gone(self, end: MemoryTransport) -> None:
+        end.get_extra_info("socket").close()
+        if self.is_closed:
+            self.client.outgoing.stop()
+            self.server.outgoing.stop()
+        self._on_gone(self, end)

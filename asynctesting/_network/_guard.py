@@ -1,0 +1,116 @@
+"""The guard: who reached for the real network while a test had one of its own.
+
+A network sits under one loop. Another thread's loop, a blocking client, a library that opens
+sockets by itself do not ask it. So while any network is entered, ``socket.socket``'s own methods
+are watched, for the whole process. The guard *records*; it never stands in the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._report import Place
+from ._places import lines_here, place_in
+from ._transport import format_address
+
+if TYPE_CHECKING:
+    from ._network import MemoryNetwork
+
+__unittest = True
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """An attempt to reach what nobody declared.
+
+    Attributes:
+        how: ``"name looked up"`` or ``"connection"`` for one that was answered in memory by an
+            error; ``"real connection"`` for one that went out.
+        host: Name, address or path.
+        port: The port, where there is one.
+        place: The line of the user's code, if it is known.
+        thread: The name of the thread.
+    """
+
+    how: str
+    host: str
+    port: int | None
+    place: Place | None
+    thread: str
+
+    @classmethod
+    def here(cls, how: str, host: str, port: int | None, loop: Any) -> Undeclared:
+        """Describe an attempt that is being made, two calls above."""
+        place = place_in(lines_here(3), loop)
+        return cls(how, host, port, place, threading.current_thread().name)
+
+    def __str__(self) -> str:
+        target = self.host if self.port is None else format_address((self.host, self.port))
+        text = f"{self.how}: {target}"
+        if self.thread != threading.main_thread().name:
+            text += f" (thread {self.thread!r})"
+        return f"{text}  at  {self.place}" if self.place else text
+
+
+class _Guard:
+    """Watches ``socket.socket`` while there are networks."""
+
+    _METHODS = ("connect", "connect_ex", "sendto")
+
+    def __init__(self) -> None:
+        self._networks: list[MemoryNetwork] = []
+        self._lock = threading.Lock()
+
+    def watch(self, network: MemoryNetwork) -> None:
+        """Report to *network* from now on."""
+        with self._lock:
+            self._networks.append(network)
+            if len(self._networks) == 1:
+                for name in self._METHODS:
+                    setattr(socket.socket, name, self._watched(name))
+
+    def forget(self, network: MemoryNetwork) -> None:
+        """Report no more to *network*."""
+        with self._lock:
+            self._networks.remove(network)
+            if not self._networks:
+                for name in self._METHODS:
+                    delattr(socket.socket, name)
+
+    def _watched(self, name: str) -> Callable[..., Any]:
+        original: Any = getattr(socket.socket, name)
+
+        def method(sock: socket.socket, *args: Any) -> Any:
+            self._look(sock, args[-1] if args else None)
+            return original(sock, *args)
+
+        method.__name__ = name
+        return method
+
+    def _look(self, sock: socket.socket, address: Any) -> None:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_UNIX", -1)):
+            return
+        host, port = address[:2] if isinstance(address, tuple) else (address, None)
+        if isinstance(host, bytes):
+            host = host.decode(errors="replace")
+        for network in self._concerned():
+            if not network.is_real(host, port):
+                loop = network.loop if self._runs_here(network) else None
+                found = Undeclared.here("real connection", str(host), port, loop)
+                network.undeclared.append(found)
+
+    def _concerned(self) -> list[MemoryNetwork]:
+        """Return whose loop runs in this thread, or all if none does."""
+        networks = list(self._networks)
+        return [network for network in networks if self._runs_here(network)] or networks
+
+    def _runs_here(self, network: MemoryNetwork) -> bool:
+        return network.loop is asyncio._get_running_loop()
+
+
+guard = _Guard()
