@@ -287,7 +287,7 @@ class Clockwork:
             return Idle.STOPPED
         self._set_now_ns(deadline_ns)
         ready(timers.pop())
-        self._only_timers = self._mode is Mode.AUTO and not self._targets
+        self._see_whether_only_timers()
         return Idle.WOKEN
 
     def _jump(self) -> tuple[list[TimerLike], bool] | None:
@@ -332,10 +332,14 @@ class Clockwork:
     def _change_mode(self, mode: Mode) -> None:
         self._set_now_ns(self._read_ns())
         self._mode = mode
-        self._only_timers = False
+        self._see_whether_only_timers()
         if mode is Mode.REAL:
             self._real_offset_ns = self._real_ns() - self._now_ns
             self._overdue = True
+
+    def _see_whether_only_timers(self) -> None:
+        others = self._settlers or self._targets or self._holds
+        self._only_timers = self._mode is Mode.AUTO and not others
 
     def _follow_regions(self) -> None:
         mode = self._regions[-1].mode if self._regions else self._base_mode

@@ -14,7 +14,7 @@ from ._clock import Mode, VirtualClock
 from ._patched_time import TimePatch
 from ._region import REGION, Region, refuse_class
 from ._seconds import Seconds
-from ._virtual_loop import VirtualEventLoop
+from ._virtual_loop import VirtualEventLoop, loop_for_test
 
 __unittest = True
 
@@ -65,7 +65,7 @@ class VirtualRegion(Region):
                 case._asynctesting_past_clock = case._asynctesting_clock
                 case._asynctesting_clock = None
         clock, end = self.begin_clock()
-        case.loop_factory = functools.partial(VirtualEventLoop, clock)
+        case.loop_factory = functools.partial(loop_for_test, clock)
         case._asynctesting_clock = clock
         if not hasattr(type(case), "clock"):
             case.clock = clock
@@ -158,7 +158,7 @@ class SharedClock:
     perf_counter: bool
 
     def __call__(self) -> VirtualEventLoop:
-        return VirtualEventLoop(VirtualClock(start=self.start, mode=self.mode))
+        return loop_for_test(VirtualClock(start=self.start, mode=self.mode))
 
     def patch(self, loop: VirtualEventLoop) -> TimePatch:
         """Return what has ``time.monotonic()`` read the clock, while a test or a hook runs."""

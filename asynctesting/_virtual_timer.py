@@ -1,4 +1,4 @@
-"""The handle of a timer on a virtual clock: a stock one, made at half the price."""
+"""The handles of a virtual loop: stock ones, made at half the price."""
 
 from __future__ import annotations
 
@@ -63,10 +63,38 @@ class VirtualTimer(asyncio.TimerHandle):
 
     def cancel(self) -> None:
         """Have the callback not called."""
-        if self._loop._debug or not _CAN_INLINE:
+        if not _CAN_INLINE or self._loop._debug:
             super().cancel()
         elif not self._cancelled:
             self._cancelled = True
             self._callback = self._args = None
             if self._scheduled:
                 self._loop.clock._timers.note_cancelled(self)
+
+
+class _QuickHandle(asyncio.Handle):
+    """A stock handle, made in one step."""
+
+    __slots__ = ()
+
+    _callback: Any
+    _args: Any
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: VirtualEventLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+#: What ``call_soon()`` returns.
+QuickHandle = _QuickHandle if _CAN_INLINE else asyncio.Handle

@@ -42,7 +42,7 @@ class Contender:
     @property
     def is_peer(self) -> bool:
         """Tell whether it is somebody else's virtual clock."""
-        return self.key not in ("ours", "floor", "trio-floor")
+        return self.key not in ("ours", "ours-in-test", "floor", "trio-floor")
 
 
 CONTENDERS = {
@@ -50,6 +50,7 @@ CONTENDERS = {
     for contender in (
         Contender("floor", "a bare selector loop, sleep(0)"),
         Contender("ours", "VirtualEventLoop", ("asynctesting",)),
+        Contender("ours-in-test", "the same with the recorder of a test", ("asynctesting",)),
         Contender("solipsism", "async-solipsism", ("async_solipsism",)),
         Contender("aiotools", "aiotools VirtualClock", ("aiotools", "typing_extensions")),
         Contender("looptime", "looptime", ("looptime",), most=10_000),
@@ -203,6 +204,11 @@ def _loop_of(key: str) -> tuple[Callable[[], Any], Callable[[], AbstractContextM
         from asynctesting import VirtualEventLoop
 
         return VirtualEventLoop, nullcontext
+    if key == "ours-in-test":
+        from asynctesting import VirtualClock
+        from asynctesting._virtual_loop import loop_for_test
+
+        return lambda: loop_for_test(VirtualClock()), nullcontext
     if key == "solipsism":
         import async_solipsism
 

@@ -16,6 +16,12 @@ from asynctesting._recorder import FRAMES, GAVE_WAY, MADE, STEPS, Step, made_at
 from tests.support import run_case, spin
 
 
+class VirtualLoopOfTest(VirtualEventLoop):
+    """One that serves a test; others have nobody to tell, and note nothing."""
+
+    records = True
+
+
 class RecorderCase(unittest.TestCase):
     def record(
         self,
@@ -93,12 +99,18 @@ class StepTests(RecorderCase):
         async def main() -> None:
             await asyncio.sleep(0.001)
 
-        for loop, virtual in ((LazyEventLoop, False), (VirtualEventLoop, True)):
+        for loop, virtual in ((LazyEventLoop, False), (VirtualLoopOfTest, True)):
             with self.subTest(loop=loop.__name__):
                 step = self.of(self.record(main, loop), "main")[-1]
                 self.assertIsNone(step.waker)
                 self.assertEqual([code.co_name for code, _ in step.lines()][-1], "sleep")
                 self.assertIs(step.virtual is not None, virtual)
+
+    def test_a_virtual_loop_without_a_test_notes_nothing(self) -> None:
+        """Each step would cost a third more, and nobody would read of it."""
+        steps = self.record(lambda: asyncio.sleep(1), VirtualEventLoop, debug=False)
+
+        self.assertEqual(steps, [])
 
     def test_the_reading_of_a_virtual_clock(self) -> None:
         """It stands beside the real one, which hardly moves."""
@@ -109,7 +121,7 @@ class StepTests(RecorderCase):
             started = asyncio.get_running_loop().time()
             await asyncio.sleep(3600)
 
-        step = self.of(self.record(main, VirtualEventLoop), "main")[-1]
+        step = self.of(self.record(main, VirtualLoopOfTest), "main")[-1]
         self.assertEqual(step.virtual, started + 3600)
         self.assertLess(abs(step.real - time.monotonic()), 60)
 

@@ -63,8 +63,8 @@ class Outside:
         return not (
             self.stirring
             or self.sockets.external
+            or self._loop._signal_handlers
             or (thread_count() and self.threads.foreign())
-            or getattr(self._loop, "_signal_handlers", None)
         )
 
     def holds(self) -> list[Hold]:
