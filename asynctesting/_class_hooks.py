@@ -26,7 +26,7 @@ from ._fixtures import AsyncFixture
 from ._living import Living
 from ._registry import LEVELS
 from ._wide import WideScope
-from .errors import ScopeError, SettingError
+from .errors import ScopeCancelledError, ScopeError, SettingError
 
 __unittest = True
 
@@ -299,6 +299,7 @@ class ClassHooks(_Base):
 
     @classmethod
     def _asynctesting_set_up_class(cls, scope: WideScope, plan: Plan) -> None:
+        scope.skip_if_cancelled()
         if plan.fixtures is not None:
             for node in plan.fixtures.wide:
                 cls._asynctesting_obtain(scope, node)
@@ -319,7 +320,12 @@ class ClassHooks(_Base):
     def _asynctesting_tear_down_class(cls, scope: WideScope) -> None:
         if scope.owes_teardown:
             scope.owes_teardown = False
-            scope.perform("teardown", cls.asyncTearDownClass)
+            try:
+                scope.perform("teardown", cls.asyncTearDownClass)
+            except ScopeCancelledError:
+                if scope.cancelled is None:
+                    raise
+                # Told where that is left which has cancelled it.
 
     @classmethod
     def _asynctesting_end_scope(cls) -> list[BaseException]:
@@ -369,7 +375,7 @@ class ClassHooks(_Base):
             raise
         home.values[node] = value
         if living.must_be_left:
-            home.cleanups.append((home.leave, (living.leave,), {}))
+            home.cleanups.append((living.leave_in, (home,), {}))
         return value
 
     @classmethod

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
+from ._cancellers import entered_by, is_held
 from ._fixtures import AsyncFixture
 from ._report import Place
 from .errors import FixtureError
@@ -64,6 +65,19 @@ class Living:
     def must_be_left(self) -> bool:
         """Whether there is anything to put away."""
         return self._generator is not None or self._manager is not None
+
+    @property
+    def entered(self) -> list[object]:
+        """What is left together with it."""
+        return entered_by(self._generator) if self._generator is not None else [self._manager]
+
+    def must_hear_of(self, cancellers: Sequence[object]) -> bool:
+        """Tell whether it has to get the cancellation of its scope, by one of *cancellers*."""
+        return self.is_async and (self._generator is None or is_held(self.entered, cancellers))
+
+    def leave_in(self, scope: Any) -> Any:
+        """Put the value away in the wide *scope* in which it lives."""
+        return scope.leave(self.leave, self.entered, bare=self._generator is not None)
 
     async def _first_of(self, generator: AsyncGenerator[Any, Any]) -> Any:
         try:

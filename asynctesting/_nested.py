@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import unittest
 from collections.abc import Collection, Iterator
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
@@ -205,9 +204,7 @@ class InnerScope(NestedScope):
         Raises:
             unittest.SkipTest: If something has cancelled *parent*; that is reported at its end.
         """
-        for scope in (parent, *parent.lineage()):
-            if scope.cancelled is not None:
-                raise unittest.SkipTest(_why_cut(scope))
+        parent.skip_if_cancelled()
         self._enter_parent(parent)
         limit = self.watch.limit
         self.watch = Watch(self.name, limit, self)
@@ -234,7 +231,7 @@ class InnerScope(NestedScope):
 
     def cut(self, scope: WideScope) -> None:
         """End the phase that runs, because *scope* around it was cancelled."""
-        self.cut_short = _why_cut(scope)
+        self.cut_short = why_cut(scope)
         if self._owner is not None and not self._owner.done():
             self._owner.cancel()
 
@@ -253,7 +250,7 @@ class InnerScope(NestedScope):
         return super().close()
 
 
-def _why_cut(scope: WideScope) -> str:
+def why_cut(scope: WideScope) -> str:
     return (
         f"{scope.name} was cancelled by something that it had entered, such as a TaskGroup with a "
         "failed task; the error is reported where that is left"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _registry
+from ._cancellers import OwnerTask
 from ._class_hooks import ClassHooks
 from ._fixture_plan import Node
 from ._living import Living
@@ -58,6 +59,7 @@ class OwnFixtures(ClassHooks):
         plan = self._asynctesting_plan
         if plan is None or plan.fixtures is None:
             return
+        scope.owner_type = OwnerTask
         fixtures = plan.fixtures
         values: dict[Node, Any] = {}
         self.__dict__["_asynctesting_values"] = names = []
@@ -92,6 +94,6 @@ class OwnFixtures(ClassHooks):
         return value
 
     def _asynctesting_leave_fixture(self, living: Living) -> Any:
-        if living.is_async:
+        if living.must_hear_of(self._asyncioRunner.cancellers):
             return self._asynctesting_leave(Living.leave, living)
         return living.leave()

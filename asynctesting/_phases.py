@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ class Phases:
     )
     _loop: Loop | None = None
     _owner: asyncio.Task[None] | None = None
+    #: What makes the owner: a kind of task.
+    owner_type: type[asyncio.Task[Any]] = asyncio.Task
     _parking: asyncio.Future[None] | None = None
     _job: Awaitable[Any] | None = None
     _keep: Callable[[], bool] | None = None
@@ -136,7 +138,7 @@ class Phases:
     def _wake_owner(self, loop: Loop) -> None:
         if self._owner is None or self._owner.done():
             # Not loop.create_task(): the owner is ours, whatever task factory the test may set.
-            self._owner = asyncio.Task(
+            self._owner = self.owner_type(
                 self._live(loop), loop=loop, name=self.name, context=self._context
             )
         elif self._parking is not None and not self._parking.done():
@@ -276,6 +278,12 @@ class Phases:
     def cancelled_by_holder(self) -> bool:
         """Whether something entered in an earlier phase has asked the owner to stop."""
         return bool(_cancelling(self._owner))
+
+    @property
+    def cancellers(self) -> Sequence[object]:
+        """Who has asked the owner to stop, where its type takes note of that."""
+        found: Sequence[object] = getattr(self._owner, "cancellers", ())
+        return found
 
     # The limit ----------------------------------------------------------------------------------
 

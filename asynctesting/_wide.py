@@ -13,15 +13,17 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import unittest
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
+from ._cancellers import OwnerTask, describe, is_held
 from ._leaks import Collector, Open
 from ._loop import new_event_loop
-from ._nested import InnerScope, NestedScope
+from ._nested import InnerScope, NestedScope, why_cut
 from ._phases import Loop
 from ._scopes import check_loop
 from ._watchdog import Watch
@@ -43,8 +45,11 @@ class WideScope(NestedScope):
 
     #: The test that runs inside at the moment.
     inner: InnerScope | None = None
-    #: What something that was entered here has cancelled the scope with.
+    #: What something that was entered here has cancelled the scope with, until it is left.
     cancelled: asyncio.CancelledError | None = None
+    #: The same of what was left and has not said why.
+    unexplained: ScopeCancelledError | None = None
+    owner_type = OwnerTask
     #: Whether the set-up of the class was tried, how it failed, and whether asyncTearDownClass() is
     #: due.
     begun = False
@@ -83,6 +88,16 @@ class WideScope(NestedScope):
         #: Returns what else belongs to it: the attributes of its class.
         self.look_at: Callable[[], Iterable[object]] = tuple
         self._enter_parent(parent)
+
+    def skip_if_cancelled(self) -> None:
+        """Refuse to be built upon, where something has cancelled this scope or one around it.
+
+        Raises:
+            unittest.SkipTest: It is no failure; that is reported once, at the scope's end.
+        """
+        for scope in (self, *self.lineage()):
+            if scope.cancelled is not None:
+                raise unittest.SkipTest(why_cut(scope))
 
     @property
     def in_use(self) -> bool:
@@ -225,14 +240,23 @@ class WideScope(NestedScope):
             ) from None
         result = await self.host(enter(cm))
         self.entered.append(cm)
-        add_cleanup(self.leave, functools.partial(exit, cm))
+        add_cleanup(self.leave, functools.partial(exit, cm), [cm])
         return result
 
-    async def leave(self, exit: Callable[..., Any]) -> None:
-        """Call *exit* with what has cancelled the scope, if anything has."""
-        cancelled = self.cancelled
+    async def leave(
+        self, exit: Callable[..., Any], entered: Sequence[object], *, bare: bool = False
+    ) -> None:
+        """Call *exit* with what has cancelled the scope, if that is its business.
+
+        Args:
+            exit: Takes what ``__exit__()`` does.
+            entered: What is left by it.
+            bare: Whether it is told of a cancellation only if something in *entered* is the cause.
+        """
+        cancelled, cancellers = self.cancelled, self.cancellers
+        guilty = is_held(entered, cancellers) or not (cancellers or bare)
         details: tuple[Any, ...] = (None, None, None)
-        if cancelled is not None:
+        if cancelled is not None and (guilty or not bare):
             details = (type(cancelled), cancelled, cancelled.__traceback__)
         try:
             result = exit(*details)
@@ -243,8 +267,30 @@ class WideScope(NestedScope):
                 raise
             # Not this one's business: the next outer one gets it.
         except BaseException:
-            self.cancelled = None  # it has said what happened
+            if guilty:
+                self.cancelled = None  # it has said what happened
             raise
+        finally:
+            self._forget_cancellers(entered)
+
+    def _forget_cancellers(self, left: Sequence[object]) -> None:
+        before = self.cancellers
+        if not isinstance(self._owner, OwnerTask) or not before:
+            return
+        self._owner.cancellers = [one for one in before if not is_held(left, [one])]
+        if not self._owner.cancellers:
+            # What lies around it is undisturbed, whether it has said something or not.
+            self._give_up_explaining(before)
+            self._forget_own_cancellations()
+
+    def _give_up_explaining(self, cancellers: Sequence[object]) -> None:
+        if self.cancelled is not None:
+            self.unexplained = ScopeCancelledError(
+                f"{self.name} was cancelled by {describe(cancellers)}, and nothing that it had "
+                "entered has said why"
+            )
+            self.unexplained.__cause__ = self.cancelled
+            self.cancelled = None
 
     def run_cleanups(self) -> list[BaseException]:
         """Run the cleanups, the last one first, and return what failed."""
@@ -254,18 +300,18 @@ class WideScope(NestedScope):
             try:
                 self.perform("cleanup", function, *args, **kwargs)
             except BaseException as error:  # Ctrl-C, too: the others still run
-                problems.append(error)
-        return problems
+                # What has cut a cleanup short is told where that is left, or at the end.
+                if not isinstance(error, ScopeCancelledError) or self.cancelled is None:
+                    problems.append(error)
+        self._give_up_explaining(self.cancellers)
+        return problems + ([self.unexplained] if self.unexplained else [])
 
     def finish(self) -> list[BaseException]:
         """Clean up, end and audit; return what was wrong."""
         if self.closed:
             return []
         with self.activity("cleanup"):
-            problems = self.run_cleanups()
-            if self.cancelled is not None:
-                problems.append(_unexplained(self))
-            problems += self.close()
+            problems = self.run_cleanups() + self.close()
         collector = self.collector
         if collector is not None and collector.has_findings:
             if problems:
@@ -302,13 +348,3 @@ class WideScope(NestedScope):
 
     def _opened(self, found: Open) -> bool:
         return found.thing in self._adopted or super()._opened(found)
-
-
-def _unexplained(scope: WideScope) -> ScopeCancelledError:
-    error = ScopeCancelledError(
-        f"{scope.name} was cancelled between two tests, and nothing that it had entered has "
-        "said why"
-    )
-    error.__cause__ = scope.cancelled
-    scope.cancelled = None
-    return error

@@ -31,7 +31,8 @@ ROOMS = {
     ),
     # unittest: lifecycle, limits, audits
     "case": (
-        *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held", "_nested", "_wide"),
+        *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
+        *("_nested", "_cancellers", "_wide"),
         *("_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
         *("_returned", "_own_fixtures", "_case"),
     ),
