@@ -32,6 +32,7 @@ from ._lint import problems_of
 from ._nested import InnerScope
 from ._own_fixtures import OwnFixtures
 from ._report import Place, definition, raise_at
+from ._results import failures_noted
 from ._returned import (
     context_methods,
     is_awaitable,
@@ -345,10 +346,10 @@ class AsyncTestCase(OwnFixtures, _Stock):
             self._asynctesting_cancelled = self._asynctesting_cancelled or error
             self._asynctesting_set_up_cut |= phase == "set-up"
             return None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             scope.depth -= 1
             try:
-                self._asynctesting_finish_interrupted(phase)
+                self._asynctesting_finish_interrupted(phase, interrupt)
             finally:
                 scope.depth += 1
             raise
@@ -374,14 +375,15 @@ class AsyncTestCase(OwnFixtures, _Stock):
         result = scope.call(func, *args, **kwargs)
         return scope.run(result) if is_awaitable(result) else result
 
-    def _asynctesting_finish_interrupted(self, phase: str) -> None:
+    def _asynctesting_finish_interrupted(self, phase: str, interrupt: KeyboardInterrupt) -> None:
         """Run what a test that was interrupted by Ctrl-C still owes: teardown and cleanups."""
         if self._outcome is None or self._asyncioRunner is None or self._asyncioRunner.depth:
             return
-        if phase == "test":
-            with self._outcome.testPartExecutor(self):
-                self._callTearDown()
-        self.doCleanups()
+        with failures_noted(self._outcome.result, interrupt):
+            if phase == "test":
+                with self._outcome.testPartExecutor(self):
+                    self._callTearDown()
+            self.doCleanups()
 
     def _asynctesting_expects_more(self) -> bool:
         """Tell, at the end of the test method, whether another async phase may follow."""

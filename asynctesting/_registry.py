@@ -1,7 +1,7 @@
 """Which wide scopes are open, and who ends each of them.
 
 unittest ends a class by ``doClassCleanups()`` and a module by its cleanups; the run has ended when
-``stopTestRun()`` is called on its result; pytest ends all of them through the plugin. What none of
+its result says so; pytest ends all of them through the plugin. What none of
 these reaches (a package, a class under a runner that knows no class fixtures) is ended when the
 next class begins that is outside of it. What is still open when the process ends is ended then,
 late, and with a warning.
@@ -22,7 +22,8 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from . import _internals, _settings
+from . import _settings
+from ._results import Problem, hook, result_of_callers, target_of, tell
 from ._wide import WideScope
 from .errors import LateTeardownWarning
 
@@ -30,8 +31,6 @@ __unittest = True
 
 #: The loop scopes, from the narrowest to the widest.
 LEVELS = ("test", "class", "module", "package", "session")
-
-Problem = tuple[str, BaseException]
 
 
 class _Key(NamedTuple):
@@ -47,7 +46,7 @@ class _Key(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What a scope is opened with: the settings of the class that needs it first."""
+    """What the scope of a class is opened with."""
 
     factory: Any = None
     debug: bool | None = None
@@ -64,6 +63,9 @@ class Entry:
         self.thread = threading.current_thread()
         #: The result whose run it belongs to, once that is known.
         self.result: Any = None
+        #: Whether somebody asks for it at its end, and what went wrong before that.
+        self.is_expected = False
+        self.kept: list[Problem] = []
 
 
 _open: dict[_Key, Entry] = {}
@@ -134,14 +136,21 @@ def enter(
 def open_alone(kind: str, where: str) -> WideScope:
     """Return the scope of a module or the session, outside of any class; it owns a loop."""
     options = Options()
-    settings = _settings.current()
-    if not isinstance(settings.timeout, _settings.Unset):
-        options = options._replace(limit=settings.timeout)
-    if not isinstance(settings.leaks, _settings.Unset):
-        options = options._replace(leaks=settings.leaks)
     key = _key(kind, where, kind, options)
     entry = _open.get(key)
     return (entry or _open_scope(key, options, None, None)).scope
+
+
+def _for_all(options: Options) -> Options:
+    """Take what one class has chosen for itself out of *options* of a scope of many.
+
+    Else the class that happens to come first would decide, and a shuffled run be judged otherwise.
+    """
+    settings, default = _settings.current(), Options()
+    return options._replace(
+        limit=default.limit if isinstance(settings.timeout, _settings.Unset) else settings.timeout,
+        leaks=default.leaks if isinstance(settings.leaks, _settings.Unset) else settings.leaks,
+    )
 
 
 def _open_scope(
@@ -151,6 +160,8 @@ def _open_scope(
     finish: Callable[[], list[BaseException]] | None,
 ) -> Entry:
     where = key.where
+    if key.kind != "class":
+        options = _for_all(options)
     scope = WideScope(
         key.kind,
         where.__qualname__.rpartition("<locals>.")[2] if isinstance(where, type) else str(where),
@@ -164,6 +175,10 @@ def _open_scope(
     _prepare_for_exit()
     if key.kind != "class":
         _arrange_end(entry)
+    result = target_of(result_of_callers())
+    if result is not None and hook(result, end_run):
+        # It may be that no test ever starts: the set-up of the class may fail, or skip it.
+        entry.result = result
     return entry
 
 
@@ -173,9 +188,12 @@ def _arrange_end(entry: Entry) -> None:
     def end() -> None:
         # unittest has one list of module cleanups for all threads.
         if entry.thread is threading.current_thread():
-            raise_all(f"teardown of {scope.name}", [error for _, error in end_scopes([scope])])
+            problems = entry.kept + end_scopes([scope])
+            entry.kept = []
+            raise_all(f"teardown of {scope.name}", [error for _, error in problems])
 
-    if not any(ender(scope, end) for ender in enders) and scope.kind == "module":
+    entry.is_expected = any(ender(scope, end) for ender in enders)
+    if not entry.is_expected and scope.kind == "module":
         unittest.addModuleCleanup(end)
 
 
@@ -196,11 +214,11 @@ def leave_outside_of(cls: type) -> None:
     places = _places(cls)
     me = threading.get_ident()
     outside = [
-        entry.scope
-        for key, entry in _open.items()
-        if key.thread == me and key.where != places[key.kind]
+        entry for key, entry in _open.items() if key.thread == me and key.where != places[key.kind]
     ]
-    _untold.extend(end_scopes(outside))
+    for entry in reversed(outside):
+        problems = end_scopes([entry.scope])
+        (entry.kept if entry.is_expected else _untold).extend(problems)
 
 
 def end_scopes(scopes: Iterable[WideScope]) -> list[Problem]:
@@ -249,8 +267,8 @@ def note_result(result: Any, scope: WideScope) -> None:
 
     Also tells *result* what went wrong in teardowns that have come between.
     """
-    result = _target_of(result)
-    if not _hook(result):
+    result = target_of(result)
+    if not hook(result, end_run):
         return
     around = (scope, *scope.lineage())
     for entry in _open.values():
@@ -262,59 +280,6 @@ def note_result(result: Any, scope: WideScope) -> None:
         tell(result, [_untold.pop(0) for _ in range(len(_untold))])
 
 
-def _target_of(result: Any) -> Any:
-    """Follow results that pass everything on, as those of the threads of testtools do."""
-    for _ in range(10):  # a mock would pass on for ever
-        target = getattr(result, "decorated", None) or getattr(result, "result", None)
-        passes_on = callable(getattr(target, "addError", None)) and hasattr(target, "stopTestRun")
-        if not passes_on:
-            break
-        result = target
-    return result
-
-
-def _hook(result: Any) -> bool:
-    """Have the end of the run of *result* told to us; tell whether that can be."""
-    original = getattr(result, "stopTestRun", None)
-    if not callable(original):
-        return _hook_nose2(result)  # pytest's has none, either, and a plugin of ours instead
-    if getattr(original, "__asynctesting__", False):
-        return True
-
-    def stop_test_run() -> Any:
-        end_run(result)
-        if getattr(result, "__dict__", {}).get("stopTestRun") is stop_test_run:
-            del result.stopTestRun
-        return original()
-
-    stop_test_run.__asynctesting__ = True  # type: ignore[attr-defined]
-    try:
-        result.stopTestRun = stop_test_run
-    except AttributeError:  # it has slots
-        return False
-    return True
-
-
-class _Nose2Plugin:
-    """Listens for the end of the run in nose2, whose result is not told of it."""
-
-    def __init__(self, result: Any) -> None:
-        self._result = result
-
-    def stopTestRun(self, event: Any) -> None:
-        end_run(self._result)
-
-
-def _hook_nose2(result: Any) -> bool:
-    hooks: Any = getattr(getattr(result, "session", None), "hooks", None)
-    if not callable(getattr(hooks, "register", None)) or not hasattr(hooks, "setTestOutcome"):
-        return False
-    if not getattr(result, "_asynctesting_is_hooked", False):
-        result._asynctesting_is_hooked = True
-        hooks.register("stopTestRun", _Nose2Plugin(result))
-    return True
-
-
 def end_run(result: Any) -> None:
     """End all scopes of the run of *result*, and tell it what went wrong."""
     of_this_run = [entry.scope for entry in _open.values() if entry.result is result]
@@ -324,16 +289,6 @@ def end_run(result: Any) -> None:
     for _, problem in problems:
         if isinstance(problem, (KeyboardInterrupt, SystemExit)):
             raise problem
-
-
-def tell(result: Any, problems: Iterable[Problem]) -> None:
-    """Add *problems* to *result*, as unittest adds those of class and module fixtures."""
-    for title, problem in problems:
-        holder = _internals.error_holder(title)
-        if isinstance(problem, unittest.SkipTest):
-            result.addSkip(holder, str(problem))
-        else:
-            result.addError(holder, (type(problem), problem, problem.__traceback__))
 
 
 # The last resort -------------------------------------------------------------------------------

@@ -242,6 +242,70 @@ class Tests(AsyncTestCase):
         )
         self.assertNotIn("Warning", process.stderr)
 
+    def test_what_fails_after_it_is_printed(self) -> None:
+        """unittest prints no list of failures then, so they travel with the interruption."""
+        process = run_python(
+            PRELUDE
+            + """
+from asynctesting import async_fixture
+
+class Tests(AsyncTestCase):
+    @async_fixture(scope="module")
+    async def of_the_module(cls):
+        yield
+        raise LookupError("in the module")
+
+    @async_fixture(scope="class")
+    async def of_the_class(cls):
+        yield
+        raise LookupError("in the class")
+
+    async def test_1(self):
+        self.addAsyncCleanup(self.fail_late)
+        press(0.1)
+        await asyncio.sleep(30)
+
+    async def fail_late(self):
+        raise LookupError("in the cleanup")
+
+    async def asyncTearDown(self):
+        self.fail("in the teardown")
+
+unittest.main()
+"""
+        )
+
+        for where in ("teardown", "cleanup", "class", "module"):
+            self.assertEqual(process.stderr.count(f"Error: in the {where}"), 1, process.stderr)
+        self.assertIn("ERROR after the interruption: tearDownModule (__main__)", process.stderr)
+        self.assertIn("ERROR after the interruption: test_1 (__main__.Tests", process.stderr)
+        self.assertNotIn("LateTeardownWarning", process.stderr)
+
+    def test_in_the_set_up_of_a_class(self) -> None:
+        """What lies around the class ends with the run, and what fails there is printed."""
+        process = self.press(
+            """
+from asynctesting import async_fixture
+
+class Tests(AsyncTestCase):
+    @async_fixture(scope="module")
+    async def of_the_module(cls):
+        yield
+        say("module down")
+        raise LookupError("in the module")
+
+    @async_fixture(scope="class")
+    async def of_the_class(cls):
+        press(0.1)
+        await asyncio.sleep(30)
+
+    async def test_1(self):
+        say("must not run")
+""",
+            expected=["module down", "interrupted"],
+        )
+        self.assertNotIn("LateTeardownWarning", process.stderr)
+
     def test_while_code_blocks(self) -> None:
         """In a coroutine and in a sync test."""
         for kind in ("async def", "def"):

@@ -33,7 +33,7 @@ ROOMS = {
     "case": (
         *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
         *("_nested", "_cancellers", "_wide"),
-        *("_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
+        *("_results", "_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
         *("_returned", "_own_fixtures", "_case"),
     ),
     # what a user opts into

@@ -405,6 +405,38 @@ class PackageTests(OutcomeAssertions):
 
         self.assertIn("2 passed, 2 errors", project.run(*PYTEST).printed)
 
+    def test_a_failing_teardown_of_a_package_with_packages_inside(self) -> None:
+        """It ends when the inner one begins, and is told for all that."""
+        source = """
+            from asynctesting import AsyncTestCase, async_fixture
+
+            class Tests(AsyncTestCase):
+                @async_fixture(scope="package")
+                async def broken(cls):
+                    yield
+                    raise LookupError(__name__)
+
+                async def test_it(self): ...
+        """
+        project = Project(
+            self,
+            {
+                "test_one/__init__.py": "",
+                "test_one/test_a.py": source,
+                "test_one/test_sub/__init__.py": "",
+                "test_one/test_sub/test_b.py": source.replace("raise", "note = "),
+            },
+        )
+
+        ran = project.run(*UNITTEST)
+        self.assertIn("ERROR: tearDownPackage (test_one)", ran.printed)
+        self.assertIn("FAILED (errors=1)", ran.printed)
+
+        ran = project.run(*PYTEST)
+        self.assertEqual(ran.status, 1, ran.printed)
+        self.assertIn("2 passed, 1 error", ran.printed)
+        self.assertIn("LookupError: test_one.test_a", ran.printed)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -102,6 +102,46 @@ class RunTests(OutcomeAssertions):
         self.assertEqual(ran.status, 1)
         self.assertIn("1 passed, 1 error", ran.printed)
 
+    def test_a_run_in_which_no_test_starts(self) -> None:
+        """A class that is skipped or fails in its set-up has opened the session all the same."""
+        for error in ("unittest.SkipTest", "LookupError"):
+            with self.subTest(error=error):
+                project = Project(
+                    self,
+                    {
+                        "test_it.py": f"""
+                            import unittest
+                            from asynctesting import AsyncTestCase, async_fixture
+                            from events import note
+
+                            class Tests(AsyncTestCase):
+                                @async_fixture(scope="session")
+                                async def server(cls):
+                                    yield
+                                    raise ValueError("late")
+
+                                @classmethod
+                                async def asyncSetUpClass(cls):
+                                    raise {error}("no test today")
+
+                                async def test_it(self): ...
+                        """
+                    },
+                )
+
+                ran = project.run("unittest")
+
+                self.assertIn("ERROR: tearDownSession (asynctesting)", ran.printed)
+                self.assertIn("ValueError: late", ran.printed)
+                self.assertNotIn("LateTeardownWarning", ran.printed)
+                self.assertNotEqual(ran.status, 0)  # 5, "no tests ran", since Python 3.12
+                errors = 1 if "Skip" in error else 2
+                self.assertRegex(ran.printed, rf"FAILED \(errors={errors}")
+
+                ran = project.run(*PYTEST)
+                self.assertIn("ValueError: late", ran.printed)
+                self.assertEqual(ran.status, 1)
+
     def test_what_the_session_leaves_is_told(self) -> None:
         """A task that nobody ends is an error of the run, by name."""
 
