@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from . import _registry, _settings
 from ._fixture_plan import FixturePlan, Node, plan_of
 from ._fixtures import AsyncFixture
-from ._living import Living
+from ._living import Leaving, Living
 from ._registry import LEVELS
 from ._wide import WideScope
 from .errors import ScopeCancelledError, ScopeError, SettingError
@@ -368,14 +368,17 @@ class ClassHooks(_Base):
         fixture = node.fixture
         living = Living(fixture, cls if kind == "class" else fixture.owner or cls, values)
         home.entered.append(living)
+        asked = _settings.current().timeout  # by the environment, before all that stands in code
+        limit = fixture.timeout if isinstance(asked, _settings.Unset) else asked
         try:
-            value = home.perform("set-up", living.start)
+            with home.limited(limit):
+                value = home.perform("set-up", living.start)
         except Exception as error:
             home.failures[node] = error
             raise
         home.values[node] = value
         if living.must_be_left:
-            home.cleanups.append((living.leave_in, (home,), {}))
+            home.cleanups.append((Leaving(home, living, limit), (), {}))
         return value
 
     @classmethod

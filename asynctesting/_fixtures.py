@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar, overload
 
+from . import _settings
+from ._settings import UNSET, Unset
 from .errors import FixtureError, SettingError
 
 __unittest = True
@@ -30,13 +32,21 @@ class AsyncFixture(Generic[_T]):
         function: What makes the value.
         scope: How long the value lives.
         autouse: Whether every test of a class gets it, or only what asks for it by name.
+        timeout: The limit of its set-up and of its teardown, if it has one of its own.
         owner: The class in whose body it was written, if it was.
     """
 
-    def __init__(self, function: Callable[..., Any], scope: str, autouse: bool) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        scope: str = "test",
+        autouse: bool = True,
+        timeout: float | None | Unset = UNSET,
+    ) -> None:
         self.function = function
         self.scope = scope
         self.autouse = autouse
+        self.timeout = timeout
         self.name = getattr(function, "__name__", "fixture")
         self.owner: type | None = None
         self.__doc__ = function.__doc__
@@ -87,11 +97,21 @@ class _NoValueError(FixtureError, AttributeError):
 
 @overload
 def async_fixture(
-    function: Callable[..., AsyncIterator[_T]], /, *, scope: str = ..., autouse: bool = ...
+    function: Callable[..., AsyncIterator[_T]],
+    /,
+    *,
+    scope: str = ...,
+    autouse: bool = ...,
+    timeout: float | None = ...,
 ) -> AsyncFixture[_T]: ...
 @overload
 def async_fixture(
-    function: Callable[..., Awaitable[_T]], /, *, scope: str = ..., autouse: bool = ...
+    function: Callable[..., Awaitable[_T]],
+    /,
+    *,
+    scope: str = ...,
+    autouse: bool = ...,
+    timeout: float | None = ...,
 ) -> AsyncFixture[_T]: ...
 @overload
 def async_fixture(
@@ -100,19 +120,37 @@ def async_fixture(
     *,
     scope: str = ...,
     autouse: bool = ...,
+    timeout: float | None = ...,
 ) -> AsyncFixture[_T]: ...
 @overload
 def async_fixture(
-    function: Callable[..., Iterator[_T]], /, *, scope: str = ..., autouse: bool = ...
+    function: Callable[..., Iterator[_T]],
+    /,
+    *,
+    scope: str = ...,
+    autouse: bool = ...,
+    timeout: float | None = ...,
 ) -> AsyncFixture[_T]: ...
 @overload
 def async_fixture(
-    function: Callable[..., _T], /, *, scope: str = ..., autouse: bool = ...
+    function: Callable[..., _T],
+    /,
+    *,
+    scope: str = ...,
+    autouse: bool = ...,
+    timeout: float | None = ...,
 ) -> AsyncFixture[_T]: ...
 @overload
-def async_fixture(*, scope: str = ..., autouse: bool = ...) -> _Decorator: ...
 def async_fixture(
-    function: Callable[..., Any] | None = None, /, *, scope: str = "test", autouse: bool = True
+    *, scope: str = ..., autouse: bool = ..., timeout: float | None = ...
+) -> _Decorator: ...
+def async_fixture(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    scope: str = "test",
+    autouse: bool = True,
+    timeout: float | None | Unset = UNSET,
 ) -> Any:
     """Make a fixture of a function: its value is an attribute of the tests of a class.
 
@@ -129,9 +167,13 @@ def async_fixture(
             ``"session"``.
         autouse: Whether every test of a class that has the fixture gets it. If not, it is set up
             for tests and fixtures that have its name as a parameter.
+        timeout: The limit of its set-up, and again of its teardown, in real seconds; ``None`` for
+            no limit. Left out, it is that of the class for scope ``"class"``, and 60 for wider
+            ones. ``ASYNCTESTING_TIMEOUT`` goes before it. One of scope ``"test"`` has no limit of
+            its own: it shares that of its test.
 
     Raises:
-        SettingError: If *scope* is none of these.
+        SettingError: If *scope* is none of these, or *timeout* can't be meant.
         FixtureError: If the function can't be a fixture; when a class is made that uses it, also if
             fixtures ask for each other in a circle, for a name that no fixture has, or a wide one
             for a narrow one.
@@ -152,13 +194,20 @@ def async_fixture(
             f"async_fixture(scope=...) must be 'test', 'class', 'module', 'package' or 'session'; "
             f"got {scope!r}"
         )
+    if not isinstance(timeout, Unset):
+        timeout = _settings.check_timeout(timeout, "async_fixture(timeout=...)")
+        if scope == "test":
+            raise SettingError(
+                "async_fixture(timeout=...) needs a wider scope: a fixture of scope 'test' shares "
+                "the limit of its test. Use the class attribute timeout or @asynctesting.timeout"
+            )
     if function is None:
-        return lambda function: AsyncFixture(function, scope, autouse)
+        return lambda function: AsyncFixture(function, scope, autouse, timeout)
     if not callable(function):
         raise FixtureError(
             f"async_fixture() needs a function that makes the value; got {function!r}"
         )
-    return AsyncFixture(function, scope, autouse)
+    return AsyncFixture(function, scope, autouse, timeout)
 
 
 class _Decorator:

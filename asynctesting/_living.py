@@ -16,6 +16,7 @@ from typing import Any
 from ._cancellers import entered_by, is_held
 from ._fixtures import AsyncFixture
 from ._report import Place
+from ._settings import Unset
 from .errors import FixtureError
 
 __unittest = True
@@ -67,6 +68,11 @@ class Living:
         return self._generator is not None or self._manager is not None
 
     @property
+    def is_bare(self) -> bool:
+        """Whether what stands behind a yield puts it away."""
+        return self._generator is not None
+
+    @property
     def entered(self) -> list[object]:
         """What is left together with it."""
         return entered_by(self._generator) if self._generator is not None else [self._manager]
@@ -74,10 +80,6 @@ class Living:
     def must_hear_of(self, cancellers: Sequence[object]) -> bool:
         """Tell whether it has to get the cancellation of its scope, by one of *cancellers*."""
         return self.is_async and (self._generator is None or is_held(self.entered, cancellers))
-
-    def leave_in(self, scope: Any) -> Any:
-        """Put the value away in the wide *scope* in which it lives."""
-        return scope.leave(self.leave, self.entered, bare=self._generator is not None)
 
     async def _first_of(self, generator: AsyncGenerator[Any, Any]) -> Any:
         try:
@@ -160,3 +162,21 @@ def _is_async_manager(made: Any) -> bool:
         return False
     mocks = sys.modules.get("unittest.mock")
     return mocks is None or not isinstance(made, mocks.NonCallableMock)
+
+
+class Leaving:
+    """The cleanup of a value that lives in a wide scope."""
+
+    def __init__(self, scope: Any, living: Living, limit: float | None | Unset) -> None:
+        self._scope = scope
+        self._living = living
+        #: Real seconds that it may take, if not those of the scope.
+        self.limit = limit
+
+    def __repr__(self) -> str:
+        return f"<Leaving {self._living.fixture.label}>"
+
+    def __call__(self) -> Any:
+        """Put the value away, or return something that is to be awaited for it."""
+        living = self._living
+        return self._scope.leave(living.leave, living.entered, bare=living.is_bare)

@@ -26,10 +26,24 @@ from ._loop import new_event_loop
 from ._nested import InnerScope, NestedScope, why_cut
 from ._phases import Loop
 from ._scopes import check_loop
+from ._settings import UNSET, Unset
 from ._watchdog import Watch
-from .errors import ScopeCancelledError, ScopeError
+from .errors import ScopeCancelledError, ScopeError, TimeLimitError
 
 __unittest = True
+
+
+_ADVICE = (
+    "It was interrupted there; what is left of teardown and cleanups still runs.\n"
+    "Give a fixture longer with @async_fixture(timeout=seconds), and everything in the class by\n"
+    "its attribute timeout or ASYNCTESTING_TIMEOUT; None switches the limit off."
+)
+_ADVICE_FOR_ALL = (
+    "It was interrupted there; what is left of teardown and cleanups still runs.\n"
+    "Give a fixture longer with @async_fixture(timeout=seconds), and everything by\n"
+    "ASYNCTESTING_TIMEOUT; None switches the limit off. The timeout of a class holds for what is\n"
+    "its own, and this may be another's."
+)
 
 
 class WideScope(NestedScope):
@@ -82,6 +96,7 @@ class WideScope(NestedScope):
         self.failures: dict[Any, BaseException] = {}
         self.cleanups: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
         self._limit = limit
+        self.limit_advice = _ADVICE if kind == "class" else _ADVICE_FOR_ALL
         self._guests: deque[tuple[Awaitable[Any], asyncio.Future[Any]]] = deque()
         self._adopted: weakref.WeakSet[Any] = weakref.WeakSet()
         self.entered: list[Any] = []
@@ -153,6 +168,17 @@ class WideScope(NestedScope):
                     self.collector.end()
                 self._give_loop_back()
 
+    @contextlib.contextmanager
+    def limited(self, limit: float | None | Unset) -> Iterator[None]:
+        """Have *limit* hold for what is performed inside, unless it is unset."""
+        before = self._limit
+        if not isinstance(limit, Unset):
+            self._limit = limit
+        try:
+            yield
+        finally:
+            self._limit = before
+
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call a synchronous *function* in the scope's context.
 
@@ -169,6 +195,12 @@ class WideScope(NestedScope):
             return super().call(function, *args, **kwargs)
         finally:
             self._calling = False
+
+    def on_stuck(self, error: Exception) -> None:
+        """Cancel the phase that can't get anywhere, and say who has which limit here."""
+        if isinstance(error, TimeLimitError):
+            error.add_note(self.limit_advice.partition("\n")[2])
+        super().on_stuck(error)
 
     def perform(
         self, phase: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -298,7 +330,8 @@ class WideScope(NestedScope):
         while self.cleanups:
             function, args, kwargs = self.cleanups.pop()
             try:
-                self.perform("cleanup", function, *args, **kwargs)
+                with self.limited(getattr(function, "limit", UNSET)):
+                    self.perform("cleanup", function, *args, **kwargs)
             except BaseException as error:  # Ctrl-C, too: the others still run
                 # What has cut a cleanup short is told where that is left, or at the end.
                 if not isinstance(error, ScopeCancelledError) or self.cancelled is None:
@@ -310,8 +343,9 @@ class WideScope(NestedScope):
         """Clean up, end and audit; return what was wrong."""
         if self.closed:
             return []
+        problems = self.run_cleanups()
         with self.activity("cleanup"):
-            problems = self.run_cleanups() + self.close()
+            problems += self.close()
         collector = self.collector
         if collector is not None and collector.has_findings:
             if problems:
