@@ -67,6 +67,89 @@ class NativeTests(RuleTestCase):
             """,
         )
 
+    def test_futures_that_are_used_as_such(self) -> None:
+        """A coroutine has no result to ask for, and one that nobody awaits is a leak."""
+        for use in ("fetch()", "x = fetch().result()", "fetch.return_value.cancel()"):
+            with self.subTest(use=use):
+                self.assertLeaves(
+                    "from unittest.mock import Mock\nfrom aiounittest import futurized\n\n"
+                    "async def use():\n    fetch = Mock(return_value=futurized(1))\n"
+                    f"    {use}\n",
+                    (5, "futurized"),
+                )
+        after, findings = self.migrated(
+            "import asyncio\nfrom unittest.mock import Mock\nfrom aiounittest import futurized\n\n"
+            "async def use():\n    fetch = Mock(return_value=futurized(1))\n"
+            "    await asyncio.gather(fetch(), fetch())\n    await fetch()\n"
+        )
+        self.assertIn("fetch = AsyncMock(return_value=1)", after)
+        self.assertEqual(findings, ())
+
+    def test_the_loop_that_tests_run_on(self) -> None:
+        """A new one is what each test has anyway; the default one is shared."""
+        self.assertRewrites(
+            """
+            import asyncio
+            import aiounittest
+
+            class Fresh(aiounittest.AsyncTestCase):
+                def get_event_loop(self):
+                    "A loop."
+                    return asyncio.new_event_loop()
+
+                async def test_it(self):
+                    pass
+
+            class Shared(aiounittest.AsyncTestCase):
+                def get_event_loop(self):
+                    return asyncio.get_event_loop()
+
+                async def test_it(self):
+                    pass
+            """,
+            """
+            import asyncio
+            from asynctesting import AsyncTestCase
+
+            class Fresh(AsyncTestCase):
+                async def test_it(self):
+                    pass
+
+            class Shared(AsyncTestCase):
+                loop_scope = "session"
+
+                async def test_it(self):
+                    pass
+            """,
+            "get-event-loop",
+        )
+
+    def test_what_something_calls(self) -> None:
+        """A test that runs itself stays so where something calls it, and a hook its name."""
+        self.assertLeaves(
+            """
+            import unittest
+            from aiounittest import AsyncTestCase, async_test
+
+            class Tests(unittest.TestCase):
+                @async_test
+                async def test_it(self):
+                    pass
+
+                def test_again(self):
+                    self.test_it()
+
+            class Case(AsyncTestCase):
+                async def setUp(self):
+                    pass
+
+                async def test_again(self):
+                    await self.setUp()
+            """,
+            (6, "called"),
+            (13, "hooks"),
+        )
+
     def test_run_sync(self) -> None:
         """It becomes the bridge."""
         self.assertRewrites(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import libcst as cst
 
@@ -18,7 +18,7 @@ from ._model import Family, Kind, Survey
 from ._names import FunctionNode
 from ._names import dotted as dotted_ast
 from ._survey import View, hook_trouble, never_ran
-from ._tree import dotted
+from ._tree import dotted, is_docstring, tidied
 
 _CASE = "aiounittest.AsyncTestCase"
 _DECORATOR = "aiounittest.async_test"
@@ -63,6 +63,8 @@ class _Visitor(CaseVisitor):
         super().__init__(view, rule)
         self._bases: set[int] = set()
         self._known: set[int] = set()
+        self._futures = used_as_futures(view.tree)
+        self._kept: set[int] = set()
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for base in node.bases:
@@ -98,10 +100,11 @@ class _Visitor(CaseVisitor):
     ) -> None:
         facts = family.facts
         if "get_event_loop" in facts.methods:
-            self.block(
-                functions["get_event_loop"], "get-event-loop",
-                "get_event_loop chooses the loop of the tests; each test has its own here",
-            )  # fmt: skip
+            self._look_at_get_event_loop(node, functions["get_event_loop"])
+        for hook in sorted(family.stray & HOOKS.keys()):
+            if hook in facts.methods and facts.methods[hook].kind is Kind.ASYNC:
+                text = f"{hook} is called from elsewhere than its own override"
+                self.block(functions[hook], "hooks", text)
         trouble = hook_trouble(family, frozenset({_CASE, OURS}))
         if trouble:
             self.block(node, "hooks", trouble)
@@ -126,6 +129,31 @@ class _Visitor(CaseVisitor):
         )
         if trouble:
             self.block(node, "never-ran", trouble)
+
+    def _look_at_get_event_loop(self, node: ast.ClassDef, function: FunctionNode) -> None:
+        """Find out which loop the tests of a class run on; that of each test needs no word."""
+        body = [item for item in function.body if not _is_text(item)]
+        value = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+        made = self.resolve(value.func) if isinstance(value, ast.Call) and not value.args else ""
+        uses = sum(
+            isinstance(inner, ast.Attribute) and inner.attr == "get_event_loop"
+            and self.resolve(inner) == ""
+            for inner in ast.walk(node)
+        )  # fmt: skip
+        if uses or made not in ("asyncio.new_event_loop", "asyncio.get_event_loop"):
+            self.block(
+                function, "get-event-loop",
+                "get_event_loop chooses the loop of the tests; each test has its own here",
+            )  # fmt: skip
+            return
+        self.found.decide(f"{self.where}.get_event_loop", "drop")
+        if made == "asyncio.get_event_loop":
+            self.found.decide(self.where, "session")
+            self.look(
+                function, "get-event-loop",
+                "the default loop was shared by all tests of the process, so they share one here; "
+                "what a test leaves on it is looked at when the test ends",
+            )  # fmt: skip
 
     def _look_at_decorated(
         self,
@@ -154,6 +182,9 @@ class _Visitor(CaseVisitor):
                 self.block(
                     function, "async-test", f"{name} is no coroutine test, but runs what it returns"
                 )
+            elif name in self.view.tests_used:
+                text = f"something calls {name}, and would have to await it then"
+                self.block(function, "called", text)
             else:
                 self.found.decide(f"{self.where}.{name}", "plain")
         for name, function in functions.items():
@@ -170,9 +201,14 @@ class _Visitor(CaseVisitor):
 
     # Helpers -------------------------------------------------------------------------------
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if any(dotted_ast(target) in self._futures for target in node.targets):
+            self._kept.add(id(node.value))
+        self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> None:
         future = _future_in(node, self)
-        if future is not None and not self.view.bridge:
+        if future is not None and not self.view.bridge and id(node) not in self._kept:
             self._known |= {id(inner) for inner in ast.walk(future.func)}
         elif (
             isinstance(node.func, ast.Call)
@@ -212,6 +248,31 @@ class _Visitor(CaseVisitor):
         return True
 
 
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def used_as_futures(tree: ast.Module) -> frozenset[str]:
+    """Return names of what is called for something else than to be awaited.
+
+    A future that nobody awaits is nothing, and can be asked for its result; a coroutine can't.
+    """
+    awaited: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Await):
+            awaited.add(id(node.value))
+        elif isinstance(node, ast.Call):
+            # Whoever is given a coroutine can await it just as well.
+            awaited |= {id(argument) for argument in node.args}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in awaited:
+            found.add(dotted_ast(node.func))
+        elif isinstance(node, ast.Attribute) and node.attr == "return_value":
+            found.add(dotted_ast(node.value))
+    return frozenset(found)
+
+
 def _future_in(node: ast.Call, visitor: CaseVisitor) -> ast.Call | None:
     """Return ``futurized(...)`` of ``Mock(return_value=futurized(...))`` where that is plain."""
     if visitor.resolve(node.func) not in _MOCKS or node.args or len(node.keywords) != 1:
@@ -245,9 +306,18 @@ class _Rewriter(CaseRewriter):
     framework = ("aiounittest", "unittest")
     _cases = frozenset({_CASE, PLAIN, STOCK})
 
+    def __init__(self, view: View, survey: Survey, frozen: frozenset[str]) -> None:
+        super().__init__(view, survey, frozen)
+        self._futures = used_as_futures(view.tree)
+        self._kept: set[int] = set()
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        if any(dotted(target.target) in self._futures for target in node.targets):
+            self._kept.add(id(node.value))
+
     def change_function(
         self, original: cst.FunctionDef, updated: cst.FunctionDef
-    ) -> cst.FunctionDef:
+    ) -> cst.FunctionDef | cst.RemovalSentinel:
         """Drop the decorator that ran the test; rename a hook that was never awaited."""
         decisions = self.decisions(self.where)
         if "plain" in decisions:
@@ -256,6 +326,21 @@ class _Rewriter(CaseRewriter):
             )
         if "hook" in decisions:
             updated = self.renamed_hook(updated)
+        if "drop" in decisions:
+            self.gone(original)
+            return cst.RemoveFromParent()
+        return updated
+
+    def change_class(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
+        """Share a loop among the tests that shared one."""
+        body = list(updated.body.body)
+        if "session" in self.decisions(self.where) and isinstance(updated.body, cst.IndentedBlock):
+            place = 1 if body and is_docstring(body[0]) else 0
+            setting = cst.parse_statement('loop_scope = "session"')
+            body.insert(place, cast(cst.BaseStatement, setting))
+            updated = updated.with_changes(body=updated.body.with_changes(body=body))
+        if len(updated.body.body) != len(original.body.body) or not body:
+            updated = tidied(original, updated)
         return updated
 
     def replacement(self, full: str, node: cst.CSTNode) -> cst.BaseExpression | None:
@@ -279,6 +364,8 @@ class _Rewriter(CaseRewriter):
                 return cst.Call(bridge, [cst.Arg(inner.with_changes(lpar=(), rpar=()))])
             return updated_node
         if self.view.bridge or self.meaning_of(func) not in _MOCKS:
+            return updated_node
+        if id(original_node) in self._kept:
             return updated_node
         return self._as_async_mock(original_node, updated_node)
 
