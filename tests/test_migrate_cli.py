@@ -194,6 +194,68 @@ class CommandLineTests(unittest.TestCase):
         self.assertIn("class Base(AsyncTestCase)", base.read_text(encoding="utf-8"))
         self.assertIn("(Base):\n    async def test_it", path.read_text(encoding="utf-8"))
 
+    def test_a_file_that_cant_be_written_is_one_line(self) -> None:
+        """The others are written."""
+        for name in ("a.py", "b.py"):
+            (self.folder / name).write_text(BEFORE, encoding="utf-8")
+        (self.folder / "a.py").chmod(0o444)
+
+        status, out, err = self.run_cli(".")
+
+        self.assertEqual(status, 1)
+        self.assertEqual(out.splitlines(), ["./a.py:1: not written: it is read-only"])
+        self.assertIn("1 file rewritten of 2", err)
+        self.assertIn("1 file not written", err)
+        self.assertEqual((self.folder / "a.py").read_text(encoding="utf-8"), BEFORE)
+        self.assertNotEqual((self.folder / "b.py").read_text(encoding="utf-8"), BEFORE)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a.py", "b.py"])
+
+    def test_expressions_nested_too_deeply(self) -> None:
+        """They are one line, too, and the other files go on."""
+        (self.folder / "a.py").write_text(
+            "import asynctest\nx = " + "-" * 3000 + "1\n", encoding="utf-8"
+        )
+        (self.folder / "b.py").write_text(BEFORE, encoding="utf-8")
+
+        status, out, err = self.run_cli(".")
+
+        self.assertEqual(status, 1)
+        (line,) = out.splitlines()
+        self.assertRegex(line, r"a\.py:\d+: not read: ")
+        self.assertIn("1 file rewritten of 2", err)
+
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "needs a named pipe")
+    def test_what_is_no_file(self) -> None:
+        """A pipe is not waited for; a link that leads nowhere is a line."""
+        (self.folder / "a.py").write_text(BEFORE, encoding="utf-8")
+        os.mkfifo(self.folder / "b.py")
+        (self.folder / "c.py").symlink_to("nowhere")
+
+        status, out, err = self.run_cli(".")
+
+        self.assertEqual(status, 1)
+        self.assertEqual(out.splitlines(), ["./c.py:1: not read: No such file or directory"])
+        self.assertIn("1 file rewritten of 2", err)
+
+    def test_nobody_reads_the_output(self) -> None:
+        """All is written all the same, and nothing is said about the pipe."""
+        text = LEFT + "\nclass Good(unittest.IsolatedAsyncioTestCase):\n    pass\n"
+        for number in range(200):
+            (self.folder / f"t{number}.py").write_text(text, encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "asynctesting", "migrate", str(self.folder)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        process.stderr.close()
+
+        self.assertEqual(process.wait(), 0, said)
+        self.assertNotIn("Traceback", said)
+        self.assertNotIn("BrokenPipe", said)
+        self.assertIn("200 files rewritten of 200, 200 places left alone", said)
+
     def test_without_libcst(self) -> None:
         """One line that names the extra."""
         self.write("test_it.py", BEFORE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -114,7 +115,7 @@ class RecordTests(unittest.TestCase):
         )  # fmt: skip
         content = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
         tests = {test["name"] + test["case"]: test for test in content["tests"]}
-        self.assertIn(f"recorded {len(content['tests'])} tests", process.stderr)
+        self.assertIn(f"recorded {len(content['tests'])} test", process.stderr)
         return process.returncode, tests
 
     def test_a_run_of_unittest(self) -> None:
@@ -196,6 +197,76 @@ class RecordTests(unittest.TestCase):
             self.assertEqual(record.main(["--help"]), 0)
         self.assertIn("usage:", out.getvalue())
 
+    def test_a_runner_that_is_not_there(self) -> None:
+        """It is refused in one line, and nothing is written."""
+        for runner in ("nope", "nope.again", "unittest.nope", ".."):
+            with self.subTest(runner=runner):
+                err = io.StringIO()
+                path = str(self.folder / "run.json")
+                with contextlib.redirect_stderr(err):
+                    self.assertEqual(record.main([path, "-m", runner]), 2)
+                self.assertIn(f"there is no module {runner!r} to run the tests", err.getvalue())
+                self.assertFalse((self.folder / "run.json").exists())
+
+    def test_what_cant_be_loaded(self) -> None:
+        """It is no test, and no file of the standard library's."""
+        _, tests = self.record("import nosuchmodule\n", "-m", "unittest", "-q", "test_it")
+
+        (broken,) = tests.values()
+        self.assertEqual(
+            (broken["file"], broken["name"], broken["outcome"], broken["kind"]),
+            ("", "test_it", "error", "not loaded"),
+        )
+        if importlib.util.find_spec("pytest") is not None:
+            _, tests = self.record("import nosuchmodule\n", "-m", "pytest", "-q")
+            (broken,) = tests.values()
+            self.assertEqual((broken["name"], broken["kind"]), ("test_it.py", "not loaded"))
+
+    def test_a_test_that_runs_tests(self) -> None:
+        """What it runs is its own business, and how it ends is its own outcome."""
+        status, tests = self.record(
+            """
+            import io
+            import unittest
+
+            class Outer(unittest.TestCase):
+                def test_it(self):
+                    class Inner(unittest.TestCase):
+                        def test_inner(self):
+                            self.fail()
+
+                    runner = unittest.TextTestRunner(stream=io.StringIO())
+                    self.assertFalse(runner.run(Inner("test_inner")).wasSuccessful())
+                    self.assertTrue(True)
+            """,
+            "-m", "unittest", "-q", "test_it",
+        )  # fmt: skip
+
+        self.assertEqual(status, 0)
+        (outer,) = tests.values()
+        self.assertEqual(
+            (outer["name"], outer["outcome"], outer["finished"]), ("Outer.test_it", "passed", True)
+        )
+
+    def test_generated_tests(self) -> None:
+        """They are cases of the test that somebody wrote."""
+        _, tests = self.record(
+            """
+            from asynctesting import AsyncTestCase, parametrize
+
+            class Tests(AsyncTestCase):
+                @parametrize("n", [1, 2])
+                async def test_it(self, n):
+                    self.assertEqual(n, 1)
+            """,
+            "test_it",
+        )
+
+        self.assertEqual(
+            {name: (test["outcome"], test["finished"]) for name, test in tests.items()},
+            {"Tests.test_it1": ("passed", True), "Tests.test_it2": ("failed", False)},
+        )
+
 
 def entry(name: str, outcome: str = "passed", **more: Any) -> Entry:
     """Return the entry of a synchronous test that ran."""
@@ -266,6 +337,32 @@ class CompareTests(unittest.TestCase):
 
         self.assertEqual((found.problems, found.notes, found.equal), ([], [], 1))
 
+    def test_cases(self) -> None:
+        """They are compared one by one where both have them; one that is lost is a problem."""
+        before = [entry("test_it", case="1-a"), entry("test_it", "failed", case="2")]
+        swapped = [entry("T.test_it", "failed", case="1_a"), entry("T.test_it", case="2")]
+
+        found = verify.compare(before, swapped)
+
+        self.assertEqual((found.compared, found.equal), (2, 0))
+        self.assertEqual(found.problems, ["t.py::T.test_it[1_a]: passed before, failed after"])
+        found = verify.compare(before, [entry("T.test_it", "failed", case="2")])
+        self.assertEqual(found.problems, ["t.py::test_it had 2 cases before, and has 1 after"])
+
+    def test_what_was_not_loaded(self) -> None:
+        """Nothing is known of its tests, in whichever record that is."""
+        broken = Entry("", "test_x", outcome="error", kind="not loaded")
+
+        found = verify.compare([broken, entry("A.test")], [broken, entry("A.test")])
+
+        self.assertEqual(
+            found.problems,
+            [
+                "test_x could not be loaded before, so its tests did not run",
+                "test_x could not be loaded after, so its tests did not run",
+            ],
+        )
+
     def test_the_command(self) -> None:
         """It reads two records, and refuses what is none in one line."""
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -275,10 +372,21 @@ class CompareTests(unittest.TestCase):
         kept.entries = [entry("A.test", "failed")]
         kept.write(str(folder / "after"), [])
         (folder / "none").write_text("{}", encoding="utf-8")
+        kept.entries = []
+        kept.write(str(folder / "empty"), [])
+        (folder / "damaged").write_text('{"version": 1}', encoding="utf-8")
+        (folder / "wrong").write_text(
+            '{"version": 1, "tests": [{"file": 3, "name": []}]}', encoding="utf-8"
+        )
+        (folder / "bytes").write_bytes(b"\xff\xfe")
         (folder / "text").write_text("text", encoding="utf-8")
         for names, status, what in (
-            (("before", "before"), 0, "1 tests compared, 1 with equal outcome, 0 problems"),
+            (("before", "before"), 0, "1 test compared, 1 with equal outcome, 0 problems"),
             (("before", "after"), 1, "problem: t.py::A.test: passed before, failed after"),
+            (("empty", "empty"), 1, "problem: no test is in both records"),
+            (("before", "damaged"), 2, "damaged is a damaged record; record the suite again"),
+            (("before", "wrong"), 2, "wrong is a damaged record; record the suite again"),
+            (("bytes", "before"), 2, "is no record: it is not JSON"),
             (("before", "none"), 2, "is no record that this version can read"),
             (("before", "text"), 2, "is no record: it is not JSON"),
             (("before", "nowhere"), 2, "No such file"),

@@ -9,11 +9,13 @@ written before the last one has ended.
 from __future__ import annotations
 
 import ast
+import errno
 import io
 import os
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Protocol, TypeVar
@@ -101,8 +103,10 @@ def _below(folder: str) -> Iterator[str]:
             name for name in folders if name not in _SKIPPED and not name.startswith(".")
         )
         for name in sorted(files):
-            if name.endswith(".py"):
-                yield os.path.join(where, name)
+            path = os.path.join(where, name)
+            # A pipe or the like would have us wait for it; a link to nowhere is worth a line.
+            if name.endswith(".py") and (os.path.isfile(path) or not os.path.exists(path)):
+                yield path
 
 
 def migrate(paths: Sequence[str], options: Options, *, progress: bool = False) -> list[Outcome]:
@@ -130,6 +134,10 @@ def _settled(
         modules.update(zip(stale, run(f"reading{title}", _read, items), strict=True))
         outcomes = _round([modules[path] for path in paths], texts, options, run, title)
         for path, outcome in outcomes.items():
+            if outcome.error:
+                first[path] = outcome
+                looks[path] = set()
+                continue
             old = first.get(path)
             before = outcome.before if old is None else old.before
             if old is not None and outcome.changed:
@@ -233,10 +241,20 @@ def _read(item: tuple[str, str | None]) -> ModuleFacts:
     try:
         return read_module(path, read_text(path)[0] if text is None else text)
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        reason = getattr(error, "msg", None) or str(error) or type(error).__name__
-        message = f"{path}:{line or 1}: not read: {str(reason).splitlines()[0]}"
+        message = _not_read(path, error)
         return ModuleFacts(path, "", {}, {}, {}, frozenset(), frozenset(), 0, message)
+
+
+def _not_read(path: str, error: Exception) -> str:
+    if isinstance(error, cst.ParserSyntaxError):
+        line, reason = error.raw_line, error.message
+    elif isinstance(error, RecursionError):
+        line, reason = 1, "its expressions are nested too deeply"
+    else:
+        line = getattr(error, "lineno", None) or 1
+        words = getattr(error, "msg", None) or getattr(error, "strerror", None) or str(error)
+        reason = words or type(error).__name__
+    return f"{path}:{line}: not read: {reason.splitlines()[0]}"
 
 
 def _works(project: Project, modules: Sequence[ModuleFacts], options: Options) -> list[_Work]:
@@ -305,6 +323,13 @@ def _rules(options: Options) -> list[Rule]:
 
 def _survey(work: _Work) -> dict[str, dict[str, Finding]]:
     """Return, by rule and class, the first reason to leave the class alone."""
+    try:
+        return _blocks_in(work)
+    except RecursionError:
+        return {}  # which rewriting it finds, too, and then says
+
+
+def _blocks_in(work: _Work) -> dict[str, dict[str, Finding]]:
     view = _view(work, _text_of(work))
     found: dict[str, dict[str, Finding]] = {}
     for rule in _rules(work.options):
@@ -346,6 +371,13 @@ def _text_of(work: _Work) -> str:
 
 
 def _rewrite(work: _Work) -> Outcome:
+    try:
+        return _rewritten(work)
+    except (RecursionError, cst.ParserSyntaxError) as error:
+        return Outcome(work.facts.path, "", "", error=_not_read(work.facts.path, error))
+
+
+def _rewritten(work: _Work) -> Outcome:
     path = work.facts.path
     text = before = _text_of(work)
     findings: list[Finding] = []
@@ -430,11 +462,18 @@ def write(outcome: Outcome) -> None:
     """Write what became of a file, in its own encoding, all at once."""
     _, encoding, _ = read_text(outcome.path)
     target = os.path.realpath(outcome.path)
+    if not os.stat(target).st_mode & 0o222:
+        # Another file could take its place all the same, which is not what its owner meant.
+        raise PermissionError(errno.EACCES, "it is read-only", target)
     draft = f"{target}.migrating"
-    with open(draft, "wb") as file:
-        file.write(outcome.after.encode(encoding))
-    os.chmod(draft, os.stat(target).st_mode & 0o7777)
-    os.replace(draft, target)
+    try:
+        with open(draft, "wb") as file:
+            file.write(outcome.after.encode(encoding))
+        os.chmod(draft, os.stat(target).st_mode & 0o7777)
+        os.replace(draft, target)
+    finally:
+        with suppress(OSError):
+            os.unlink(draft)  # where it has not become the file
 
 
 def migrate_text(

@@ -1,7 +1,7 @@
 """``python -m asynctesting migrate``: the command line of the codemod.
 
 Exit status: 0 where all is done, 1 where ``--check`` finds a file that would be rewritten or where
-a file could not be read, 2 for wrong arguments.
+a file could not be read or written, 2 for wrong arguments.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ._model import Sort
+from ._output import print_lines
 
 if TYPE_CHECKING:
     from ._model import Outcome
@@ -41,11 +43,11 @@ def main(argv: Sequence[str]) -> int:
     if not paths:
         return _refuse(f"there is no Python file in {' '.join(arguments.paths)}")
     outcomes = migrate(paths, Options(rules, arguments.bridge), progress=True)
-    for outcome in outcomes:
-        _show(outcome, diff=arguments.diff)
-    if not (arguments.check or arguments.diff):
-        _write(outcomes)
     written = not (arguments.check or arguments.diff)
+    if written:
+        # First of all, because whoever reads what follows may stop to listen.
+        outcomes = [_written(outcome) for outcome in outcomes]
+    print_lines(line for outcome in outcomes for line in _said(outcome, diff=arguments.diff))
     print(_summary(outcomes, written=written), file=sys.stderr)
     has_work = arguments.check and any(outcome.changed for outcome in outcomes)
     return 1 if has_work or any(outcome.error for outcome in outcomes) else 0
@@ -94,10 +96,25 @@ def _rules_of(sources: str | None) -> tuple[str, ...]:
     return names
 
 
-def _show(outcome: Outcome, *, diff: bool) -> None:
+def _written(outcome: Outcome) -> Outcome:
+    """Write what became of a file; where that can't be done, it is not changed and has an error."""
+    from ._engine import write
+
+    if not outcome.changed:
+        return outcome
+    try:
+        write(outcome)
+    except OSError as error:
+        message = f"{outcome.path}:1: not written: {error.strerror or error}"
+        return replace(outcome, after=outcome.before, findings=(), error=message)
+    return outcome
+
+
+def _said(outcome: Outcome, *, diff: bool) -> Iterator[str]:
+    """Yield the lines that a person is to read about a file."""
     path = os.path.normpath(outcome.path)
     if outcome.error:
-        print(outcome.error)
+        yield outcome.error
     if diff and outcome.changed:
         lines = difflib.unified_diff(
             outcome.before.splitlines(keepends=True),
@@ -106,18 +123,12 @@ def _show(outcome: Outcome, *, diff: bool) -> None:
             f"{path} (after)",
         )
         for line in lines:
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+            yield line.removesuffix("\n")
+            if not line.endswith("\n"):
+                yield "\\ No newline at end of file"
     for finding in outcome.findings:
         word = "left alone" if finding.sort is Sort.LEFT else "please look"
-        print(f"{path}:{finding.line}: {word} [{finding.rule}] {finding.text} ({finding.link})")
-
-
-def _write(outcomes: Sequence[Outcome]) -> None:
-    from ._engine import write
-
-    for outcome in outcomes:
-        if outcome.changed:
-            write(outcome)
+        yield f"{path}:{finding.line}: {word} [{finding.rule}] {finding.text} ({finding.link})"
 
 
 def _summary(outcomes: Sequence[Outcome], *, written: bool) -> str:
@@ -130,9 +141,10 @@ def _summary(outcomes: Sequence[Outcome], *, written: bool) -> str:
         f"{_count(left, 'place')} left alone",
         f"{len(findings) - left} to look at",
     ]
-    unread = sum(bool(outcome.error) for outcome in outcomes)
-    if unread:
-        parts.append(f"{_count(unread, 'file')} not read")
+    for word in ("read", "written"):
+        number = sum(f": not {word}: " in outcome.error for outcome in outcomes)
+        if number:
+            parts.append(f"{_count(number, 'file')} not {word}")
     return ", ".join(parts)
 
 

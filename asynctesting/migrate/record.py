@@ -8,6 +8,7 @@ its end, and how many of unittest's assertions it made. ``verify`` compares two 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import platform
@@ -50,7 +51,8 @@ class Entry:
         case: Which of its parameters, if it has any.
         outcome: ``"passed"``, ``"failed"``, ``"error"``, ``"skipped"``, ``"expected failure"`` or
             ``"unexpected success"``.
-        kind: What a call of its body gives: ``"sync"``, ``"coroutine"``, ``"generator"``...
+        kind: What a call of its body gives: ``"sync"``, ``"coroutine"``, ``"generator"``..., or
+            ``"not loaded"`` for a file whose tests are not known for an error in it.
         finished: Whether its body ran to its end.
         started: Whether its body began to run.
         assertions: How many assertions of ``TestCase`` it made.
@@ -76,9 +78,16 @@ class Recorder:
     _code: CodeType | None = None
     _counts: tuple[int, int] = (0, 0)
     _depth: int = 0
+    _running: list[object] = field(default_factory=list)
 
-    def begin(self, file: str, name: str, case: str, function: Any) -> None:
-        """Take note that a test begins."""
+    def begin(self, file: str, name: str, case: str, function: Any, test: object = None) -> None:
+        """Take note that a test begins; one that another test runs is that one's business."""
+        if self._running:
+            if test is not self._running[-1]:
+                self._running.append(test)
+            return
+        self._running.append(test)
+        name, case = _generated(name, case, function)
         self._code = body_of(function, name.rpartition(".")[2])
         if self._code is not None:
             self._watch.add(self._code)
@@ -86,23 +95,30 @@ class Recorder:
         self._current = Entry(_relative(file), name, case, kind=kind_of(self._code))
         self.entries.append(self._current)
 
-    def outcome(self, word: str, entry: Entry | None = None) -> None:
+    def outcome(self, word: str) -> None:
         """Take note of something that happened to the current test."""
-        entry = entry or self._current
+        entry = self._current
+        if len(self._running) > 1:
+            return
         if entry is not None and _WORST_LAST.index(word) > _WORST_LAST.index(entry.outcome):
             entry.outcome = word
 
     def end(self) -> None:
         """Take note that the current test has ended."""
+        if self._running:
+            self._running.pop()
+        if self._running:
+            return
         if self._current is not None and self._code is not None:
             started, ended = self._counts
             self._current.started = self._watch.starts[self._code] > started
             self._current.finished = self._watch.ends[self._code] > ended
         self._current = self._code = None
 
-    def outside(self, name: str, word: str) -> None:
+    def outside(self, name: str, word: str, kind: str = "unknown") -> None:
         """Take note of an error that belongs to no test."""
-        self.entries.append(Entry("", name, outcome=word, kind="unknown"))
+        if not self._running:
+            self.entries.append(Entry("", name, outcome=word, kind=kind))
 
     def write(self, path: str, command: Sequence[str]) -> None:
         """Write all entries to the file *path*."""
@@ -147,6 +163,15 @@ class Recorder:
         return counted
 
 
+def _generated(name: str, case: str, function: Any) -> tuple[str, str]:
+    """Return the test that a generated one was written as, and which of its cases this is."""
+    written = getattr(getattr(function, "__wrapped__", None), "__name__", "")
+    scope, _, short = name.rpartition(".")
+    if not written or case or not short.startswith(f"{written}__"):
+        return name, case
+    return f"{scope}.{written}" if scope else written, short.removeprefix(f"{written}__")
+
+
 def _relative(file: str) -> str:
     return os.path.relpath(file).replace(os.sep, "/") if file else ""
 
@@ -162,16 +187,19 @@ def _listen_to_unittest(recorder: Recorder) -> Callable[[], None]:
     def start_test(self: Any, test: Any) -> None:
         cls = type(test)
         name = getattr(test, "_testMethodName", "")
-        if name:
+        if cls.__module__ == "unittest.loader":
+            recorder.outside(name, "error", "not loaded")
+        elif name:
             file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
             function = getattr(test, name, None)
-            recorder.begin(file, f"{cls.__qualname__}.{name}", "", function)
+            recorder.begin(file, f"{cls.__qualname__}.{name}", "", function, test)
         else:
-            recorder.begin("", str(test.id()), "", getattr(test, "_testFunc", None))
+            recorder.begin("", str(test.id()), "", getattr(test, "_testFunc", None), test)
         originals["startTest"](self, test)
 
     def stop_test(self: Any, test: Any) -> None:
-        recorder.end()
+        if type(test).__module__ != "unittest.loader":
+            recorder.end()
         originals["stopTest"](self, test)
 
     def adder(name: str, word: str) -> Callable[..., None]:
@@ -232,7 +260,7 @@ class _Plugin:
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            self._recorder.outside(report.nodeid, "error")
+            self._recorder.outside(report.nodeid, "error", "not loaded")
 
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> None:
         name = getattr(item, "originalname", None) or item.name
@@ -241,7 +269,7 @@ class _Plugin:
             name = f"{cls.__qualname__}.{name}"
         case = getattr(getattr(item, "callspec", None), "id", "")
         function = getattr(item, "function", None) or getattr(item, "obj", None)
-        self._recorder.begin(str(item.path), name, case, function)
+        self._recorder.begin(str(item.path), name, case, function, item)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         word = None
@@ -277,6 +305,8 @@ def main(argv: Sequence[str]) -> int:
     path = os.path.abspath(path)
     if not os.path.isdir(os.path.dirname(path)):
         return _refuse(f"there is no directory {os.path.dirname(path)!r} to write the record to")
+    if not _is_there(runner):
+        return _refuse(f"there is no module {runner!r} to run the tests with")
     recorder = Recorder()
     recorder.start()
     try:
@@ -284,13 +314,24 @@ def main(argv: Sequence[str]) -> int:
     finally:
         recorder.stop()
         recorder.write(path, ["-m", runner, *rest])
-    print(f"recorded {len(recorder.entries)} tests in {os.path.relpath(path)}", file=sys.stderr)
+    count = len(recorder.entries)
+    print(
+        f"recorded {count} test{'' if count == 1 else 's'} in {os.path.relpath(path)}",
+        file=sys.stderr,
+    )
     return status
 
 
 def _refuse(message: str) -> int:
     print(f"{PROGRAM}: {message} (see --help)", file=sys.stderr)
     return 2
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
 
 
 def _run(runner: str, arguments: list[str], recorder: Recorder) -> int:

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import NoReturn
 
+from ._output import print_lines
 from .record import VERSION, Entry
 
 PROGRAM = "python -m asynctesting verify"
+_NO_WORD = re.compile(r"\W+")
+#: What a test's body may be; of anything else it is not known whether it ran.
+_BODIES = frozenset({"sync", "coroutine", "generator", "async generator"})
 _GREEN = frozenset({"passed", "expected failure", "skipped"})
 
 
@@ -52,14 +57,36 @@ def compare(before: Sequence[Entry], after: Sequence[Entry]) -> Comparison:
             if any(entry.outcome != "skipped" for entry in entries):
                 found.problems.append(f"{_title(entries)} ran before, and is not there any more")
             continue
-        _compare_one(found, entries, successor)
+        for one, other in _pairs(entries, successor):
+            _compare_one(found, one, other)
+        if any(entry.case for entry in successor) and len(successor) < len(entries):
+            found.problems.append(
+                f"{_title(entries)} had {len(entries)} cases before, and has {len(successor)} after"
+            )
+    if not found.compared and not found.problems:
+        found.problems.append("no test is in both records, so nothing was compared")
     taken = set(moved.values()) | old.keys()
     found.notes += [f"{_title(new[key])} is new" for key in new if key not in taken]
+    for word, record in (("before", before), ("after", after)):
+        found.problems += [
+            f"{_title([entry])} could not be loaded {word}, so its tests did not run"
+            for entry in record if entry.kind == "not loaded"
+        ]  # fmt: skip
     for entry in after:
-        if entry.outcome == "passed" and not entry.finished and entry.kind != "unknown":
+        if entry.outcome == "passed" and not entry.finished and entry.kind in _BODIES:
             what = "was never awaited" if entry.kind != "sync" else "did not run to its end"
             found.problems.append(f"{_title([entry])} passed, but its {entry.kind} body {what}")
     return found
+
+
+def _pairs(before: list[Entry], after: list[Entry]) -> Iterator[tuple[list[Entry], list[Entry]]]:
+    """Yield what to compare: case by case where both have the same, else all of them at once."""
+    old, new = ({_NO_WORD.sub("_", entry.case): entry for entry in one} for one in (before, after))
+    if old.keys() == new.keys():
+        for case, entry in old.items():
+            yield [entry], [new[case]]
+    else:
+        yield before, after
 
 
 def _compare_one(found: Comparison, before: list[Entry], after: list[Entry]) -> None:
@@ -86,6 +113,8 @@ def _by_test(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
     """Group entries by test, with the cases of a parametrized one together."""
     found: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
+        if entry.kind == "not loaded":
+            continue
         found.setdefault((entry.file, entry.name), []).append(entry)
     return found
 
@@ -117,7 +146,8 @@ def _outcome(entries: list[Entry]) -> str:
 
 def _title(entries: list[Entry]) -> str:
     entry = entries[0]
-    return f"{entry.file}::{entry.name}" if entry.file else entry.name
+    case = f"[{entry.case}]" if entry.case and len(entries) == 1 else ""
+    return f"{entry.file}::{entry.name}{case}" if entry.file else entry.name
 
 
 def load(path: str) -> list[Entry]:
@@ -134,7 +164,15 @@ def load(path: str) -> list[Entry]:
             raise ValueError(f"{path} is no record: it is not JSON") from None
     if not isinstance(record, dict) or record.get("version") != VERSION:
         raise ValueError(f"{path} is no record that this version can read")
-    return [Entry(**test) for test in record["tests"]]
+    try:
+        entries = [Entry(**test) for test in record["tests"]]
+        kinds = {name: type(value) for name, value in asdict(Entry("", "")).items()}
+        for entry in entries:
+            if any(type(value) is not kinds[name] for name, value in asdict(entry).items()):
+                raise TypeError(entry)
+    except (KeyError, TypeError):
+        raise ValueError(f"{path} is a damaged record; record the suite again") from None
+    return entries
 
 
 def main(argv: Sequence[str]) -> int:
@@ -147,19 +185,22 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         found = compare(load(arguments.before), load(arguments.after))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, OSError):
             return _refuse(f"{error.filename}: {error.strerror}")
         return _refuse(str(error))
-    for line in found.notes:
-        print(f"note: {line}")
-    for line in found.problems:
-        print(f"problem: {line}")
-    print(
-        f"{found.compared} tests compared, {found.equal} with equal outcome, "
-        f"{len(found.problems)} problems, {len(found.notes)} notes"
+    lines = [f"note: {line}" for line in found.notes]
+    lines += [f"problem: {line}" for line in found.problems]
+    lines.append(
+        f"{_count(found.compared, 'test')} compared, {found.equal} with equal outcome, "
+        f"{_count(len(found.problems), 'problem')}, {_count(len(found.notes), 'note')}"
     )
+    print_lines(lines)
     return 1 if found.problems else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class _OneLineParser(argparse.ArgumentParser):
