@@ -34,6 +34,7 @@ from .errors import (
     SilentPassError,
     StuckError,
     TimeLimitError,
+    UnsetError,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         monotonic_clock,
         virtual_clock,
     )
+    from .mocks import async_cm, async_gen, async_iter, autospec
 
 __version__ = "0.1.0"
 
@@ -77,13 +79,18 @@ __all__ = [
     "SilentPassError",
     "StuckError",
     "TimeLimitError",
+    "UnsetError",
     "VirtualClock",
     "VirtualClockMixin",
     "VirtualEventLoop",
     "addModuleAsyncCleanup",
     "addSessionAsyncCleanup",
+    "async_cm",
     "async_fixture",
+    "async_gen",
+    "async_iter",
     "async_test",
+    "autospec",
     "enterModuleAsyncContext",
     "enterSessionAsyncContext",
     "frozen_time",
@@ -102,7 +109,11 @@ _LAZY = {
     "VirtualClock": "clocks",
     "VirtualClockMixin": "clocks",
     "VirtualEventLoop": "clocks",
+    "async_cm": "mocks",
+    "async_gen": "mocks",
+    "async_iter": "mocks",
     "async_test": "bridge",
+    "autospec": "mocks",
     "frozen_time": "clocks",
     "get_async_result": "bridge",
     "monotonic_clock": "clocks",

@@ -395,3 +395,55 @@ def tls_transport(tls: Any) -> asyncio.Transport:
     """Return the transport that :func:`tls_protocol` gave to its protocol."""
     transport: asyncio.Transport = tls._app_transport
     return transport
+
+
+# Mocks -----------------------------------------------------------------------------------------
+
+
+def mock_path(mock: Any) -> list[tuple[Any, str]]:
+    """Return a mock and each of its ancestors, with the name by which that one knows the mock.
+
+    They are the names that ``mock_calls`` has: empty for the mock itself, then ``get``,
+    ``session.get`` and so on. A mock keeps its parent and its name there under private names only.
+    """
+    found = [(mock, "")]
+    name = mock.__dict__.get("_mock_new_name") or ""
+    parent = mock.__dict__.get("_mock_new_parent")
+    while parent is not None:
+        found.append((parent, name))
+        above = parent.__dict__.get("_mock_new_name")
+        if above:
+            name = above + ("" if name.startswith("()") else ".") + name
+        parent = parent.__dict__.get("_mock_new_parent")
+    return found
+
+
+def set_mock_signature(mock: Any, signature: Any) -> None:
+    """Have the assertions of a mock compare calls as *signature* binds them.
+
+    The constructor takes the signature from what it is given as a spec, and gets bound methods,
+    static methods and callable instances wrong there.
+    """
+    mock.__dict__["_spec_signature"] = signature
+
+
+def mock_own_name(mock: Any) -> str:
+    """Return the name by which the parent of a mock knows it, ``()`` for what a call gives."""
+    return mock.__dict__.get("_mock_new_name") or ""
+
+
+def mock_allows(mock: Any, name: str) -> bool:
+    """Tell whether the spec of a mock has *name*, or the mock was told not to mind."""
+    own = mock.__dict__
+    return name in (own.get("_mock_methods") or ()) or bool(own.get("_mock_unsafe"))
+
+
+def adopt_mock(mock: Any, name: str, make: Callable[[], Any]) -> Any:
+    """Return the child that a mock has under *name*, made now unless it was before.
+
+    ``setattr()`` would do it, too, but takes the child for one that the user has set.
+    """
+    children = mock.__dict__["_mock_children"]
+    if name not in children:
+        children[name] = make()
+    return children[name]

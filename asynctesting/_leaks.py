@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from . import _internals
 from ._loop import LazyEventLoop
-from ._report import Place, describe_tasks, indent, innermost_user_place
+from ._report import Place, describe_tasks, indent, innermost_user_place, origin_place
 from .errors import LeakError, LeakWarning, NotCheckedWarning
 
 __unittest = True
@@ -40,12 +40,13 @@ _ADVICE = (
 class Collector:
     """The findings of one test."""
 
-    __slots__ = ("_below", "_origin_depth", "_recorder", "causes", "left", "unawaited")
+    __slots__ = ("_below", "_origin_depth", "_owed", "_recorder", "causes", "left", "unawaited")
 
     def __init__(self) -> None:
         self.left: list[str] = []
         self.unawaited: list[str] = []
         self.causes: list[BaseException] = []
+        self._owed: list[Callable[[], str | None]] = []
         self._recorder = _internals.warning_recorder()
         self._origin_depth = 0
         self._below: Collector | None = None
@@ -59,11 +60,9 @@ class Collector:
         me = threading.get_ident()
         self._below = _current.get(me)
         _current[me] = self
-        # One frame of origin names the line that made a coroutine, for a fraction of a
-        # microsecond; debug mode's ten frames cost ten times that.
         self._origin_depth = sys.get_coroutine_origin_tracking_depth()
         if self._origin_depth == 0:
-            sys.set_coroutine_origin_tracking_depth(1)
+            sys.set_coroutine_origin_tracking_depth(_origin_depth())
 
     def end(self) -> None:
         """Hand over to the collector before."""
@@ -102,6 +101,10 @@ class Collector:
 
     # What is looked up at the end ---------------------------------------------------------------
 
+    def owe(self, check: Callable[[], str | None]) -> None:
+        """Have *check* called after the test; a text that it returns is a finding."""
+        self._owed.append(check)
+
     def note_pending(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         """Take tasks that are still pending after the test's cleanups."""
         self.left += [f"task {line}" for line in describe_tasks(tasks)]
@@ -130,12 +133,13 @@ class Collector:
     @property
     def has_findings(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.left or self.unawaited)
+        return bool(self.left or self.unawaited or (self._owed and self.findings))
 
     @property
     def findings(self) -> list[str]:
         """One text per finding, so far."""
-        return self.unawaited + self.left
+        owed = [text for check in self._owed if (text := check()) is not None]
+        return self.unawaited + self.left + owed
 
     # The verdict --------------------------------------------------------------------------------
 
@@ -171,6 +175,29 @@ class Collector:
             logger.error("hidden by %s, which failed", test, exc_info=cause)
 
 
+def owe(check: Callable[[], str | None]) -> None:
+    """Have *check* called after the test that runs in this thread; outside of one, do nothing.
+
+    Args:
+        check: Returns what is wrong, as one line, or ``None``. What was begun and has to be ended
+            (a call that has to be awaited, a context to be left) is owed until then.
+    """
+    collector = _current.get(threading.get_ident())
+    if collector is not None:
+        collector.owe(check)
+
+
+def _origin_depth() -> int:
+    """Return how many frames of origin a coroutine has to keep for its line to be named.
+
+    One frame, the line that made it, costs a fraction of a microsecond; debug mode's ten frames
+    cost ten times that. What a mock makes is made inside of the mock, some frames further in.
+    """
+    if f"{__package__}.mocks" in sys.modules:
+        return 5
+    return 3 if "unittest.mock" in sys.modules else 1
+
+
 def _set_hook() -> None:
     global _hook
     _hook = _internals.watch_unawaited(_report_unawaited)
@@ -190,15 +217,24 @@ def _report_unawaited(coroutine: Coroutine[Any, Any, Any]) -> bool:
 
 def _describe_unawaited(coroutine: Coroutine[Any, Any, Any], name: str) -> str:
     frame = getattr(coroutine, "cr_frame", None)
-    if name.endswith("AsyncMockMixin._execute_mock_call") and frame is not None:
+    origin = getattr(coroutine, "cr_origin", None)
+    if name.endswith("._execute_mock_call") and frame is not None:
         # The mock's own line says nothing; which mock it was, and with what, does.
         names = inspect.getargvalues(frame).locals
-        return f"call of {names.get('self')!r} was never awaited"
-    origin = getattr(coroutine, "cr_origin", None)
+        call = describe_call(names.get("self"), names.get("args", ()), names.get("kwargs", {}))
+        place = origin_place(origin or ())
+        return f"{call} was never awaited" + (f"; called at  {place}" if place else "")
     if origin:
         file, line, function = origin[0]
         return f"coroutine {name!r} was never awaited; made at  {Place(file, line, function)}"
     return f"coroutine {name!r} was never awaited"
+
+
+def describe_call(mock: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Write down the call of a mock: which one, and with what."""
+    arguments = [repr(value) for value in args]
+    arguments += [f"{name}={value!r}" for name, value in kwargs.items()]
+    return f"call of {mock!r} with ({', '.join(arguments)})"
 
 
 def _one_line(error: BaseException) -> str:

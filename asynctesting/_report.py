@@ -151,6 +151,24 @@ def stack_lines(frame: FrameType | None) -> list[tuple[CodeType, int]]:
     return lines[::-1]
 
 
+def calling_place() -> Place | None:
+    """Return the innermost line of the user's code that is being executed in this thread."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_plumbing(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    return Place(frame.f_code.co_filename, frame.f_lineno or 1, frame.f_code.co_qualname)
+
+
+def origin_place(origin: Iterable[tuple[str, int, str]]) -> Place | None:
+    """Return the innermost line of the user's code in the origin of a coroutine (``cr_origin``)."""
+    for file, line, function in origin:
+        if not is_plumbing(file):
+            return Place(file, line, function)
+    return None
+
+
 def thread_place(thread_id: int) -> Place | None:
     """Return the innermost line of the user's code that a thread executes right now."""
     return innermost_user_place(stack_lines(sys._current_frames().get(thread_id)))

@@ -29,6 +29,7 @@ __all__ = [
     "SilentPassError",
     "StuckError",
     "TimeLimitError",
+    "UnsetError",
 ]
 
 __unittest = True
@@ -230,4 +231,15 @@ class ClockScriptError(AsyncTestingError, AssertionError):
     Raised by ``time.monotonic()`` itself, in the code under test, after ``clock.script([...])``.
     The usual cause is a second look at the clock that the test's author did not know of. Add a
     reading to the script, or move the clock with ``clock.advance()`` in its place.
+    """
+
+
+class UnsetError(AsyncTestingError, AssertionError):
+    """The code under test used something of a mock that the test has not said.
+
+    Raised where a mock of ``autospec()`` is asked for a value that only the test can know: a
+    property that was never set, the result of a method that gives a number, a text or a dataclass,
+    an iteration over nobody knows what, one call more than ``side_effect`` has items. The message
+    says what to set. A made-up mock in its place would be true and compare unequal to everything,
+    and the test would pass for that reason.
     """

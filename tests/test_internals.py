@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import inspect
 import io
 import pdb
 import re
@@ -696,6 +697,56 @@ class LoopNamesTests(unittest.TestCase):
 
         self.assertRegex(text, r"^server still listens on  127\.0\.0\.1:\d+$")
         self.assertEqual(left, [])
+
+
+class MockTests(unittest.TestCase):
+    """The private names of unittest.mock, and the methods of it that our mocks override."""
+
+    def test_a_mock_knows_its_parents(self) -> None:
+        """Under the names that stand in ``mock_calls``."""
+        top = mock.MagicMock()
+        child = top.a().b
+        child(1)
+
+        path = _internals.mock_path(child)
+
+        self.assertEqual([name for _, name in path], ["", "b", "().b", "a().b"])
+        self.assertEqual(top.mock_calls[-1], (path[-1][1], (1,), {}))
+        self.assertIs(path[-1][0], top)
+        self.assertEqual(_internals.mock_own_name(child), "b")
+        self.assertEqual(_internals.mock_own_name(top), "")
+
+    def test_a_signature_that_assertions_go_by(self) -> None:
+        """Keywords and positions are then the same."""
+        double = mock.Mock()
+        _internals.set_mock_signature(double, inspect.signature(lambda a, b: None))
+        double(1, b=2)
+
+        double.assert_called_once_with(b=2, a=1)
+
+    def test_what_a_mock_allows(self) -> None:
+        """The names of its spec, or all of them."""
+        self.assertTrue(_internals.mock_allows(mock.Mock(spec=["here"]), "here"))
+        self.assertFalse(_internals.mock_allows(mock.Mock(spec=["here"]), "there"))
+        self.assertFalse(_internals.mock_allows(mock.Mock(), "there"))
+        self.assertTrue(_internals.mock_allows(mock.Mock(unsafe=True), "there"))
+
+    def test_a_child_is_adopted_once(self) -> None:
+        """And is then what the attribute gives."""
+        double, child = mock.Mock(), mock.Mock()
+
+        self.assertIs(_internals.adopt_mock(double, "child", lambda: child), child)
+        self.assertIs(_internals.adopt_mock(double, "child", mock.Mock), child)
+        self.assertIs(double.child, child)
+
+    def test_the_call_of_an_async_mock_can_be_overridden(self) -> None:
+        """``_execute_mock_call`` is what runs when the call is awaited."""
+
+        class Overridden(mock.AsyncMock):
+            async def _execute_mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
+                return ("ours", await super()._execute_mock_call(*args, **kwargs))
+
+        self.assertEqual(asyncio.run(Overridden(return_value=1)(2)), ("ours", 1))
 
 
 class UnittestNamesTests(unittest.TestCase):

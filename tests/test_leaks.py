@@ -254,7 +254,9 @@ class UnawaitedTests(OutcomeAssertions):
         error = self.assertFailsWith(run_case(Mocking), LeakError)
 
         self.assertRegex(
-            error.findings[0], r"^call of <AsyncMock name='send' id='\d+'> was never awaited$"
+            error.findings[0],
+            r"^call of <AsyncMock name='send' id='\d+'> with \('hello'\) was never awaited; "
+            r"called at  \S+test_leaks\.py:\d+   send\(\"hello\"\)$",
         )
 
     def test_a_test_that_looks_at_the_warning_itself(self) -> None:
@@ -523,10 +525,10 @@ class WindowTests(OutcomeAssertions):
         self.assertEqual(len(outcomes["Missing"].failures), 1)
 
     def test_origin_tracking_is_left_as_it_was(self) -> None:
-        """One frame is enough for the line, and debug mode's ten stay ten."""
+        """A few frames are enough for the line, and debug mode's ten stay ten."""
         before = sys.get_coroutine_origin_tracking_depth()
         try:
-            for depth, during in ((0, 1), (10, 10)):
+            for depth, during in ((0, _leaks._origin_depth()), (10, 10)):
                 sys.set_coroutine_origin_tracking_depth(depth)
                 collector = Collector()
                 collector.begin()
@@ -536,6 +538,18 @@ class WindowTests(OutcomeAssertions):
                 self.assertEqual((seen, sys.get_coroutine_origin_tracking_depth()), (during, depth))
         finally:
             sys.set_coroutine_origin_tracking_depth(before)
+
+    def test_the_origin_of_a_mocks_call_lies_deeper(self) -> None:
+        """One frame is enough where no mock is loaded; each layer of mocks adds some."""
+        for loaded, depth in (
+            ((), 1),
+            (("unittest.mock",), 3),
+            (("unittest.mock", "asynctesting.mocks"), 5),
+        ):
+            with mock.patch.dict(sys.modules, dict.fromkeys(loaded, mock)):
+                for name in {"unittest.mock", "asynctesting.mocks"} - {*loaded}:
+                    sys.modules.pop(name, None)
+                self.assertEqual(_leaks._origin_depth(), depth)
 
     def test_ending_twice_changes_nothing(self) -> None:
         """And no window of another test is taken away."""

@@ -11,6 +11,7 @@ import contextlib
 import unittest
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
+from unittest.mock import call
 
 import asynctesting
 from asynctesting import (
@@ -24,6 +25,7 @@ from asynctesting import (
     TimeLimitError,
     timeout,
 )
+from asynctesting.mocks import AsyncMock, MagicMock
 
 
 @contextlib.asynccontextmanager
@@ -136,3 +138,32 @@ def raise_them() -> None:
 
 def raise_wrongly() -> None:
     raise TimeLimitError("too long", 5)  # type: ignore[call-arg]
+
+
+async def doubles() -> None:
+    file = asynctesting.async_cm(["line"])
+    async with file as lines:
+        assert_type(lines, list[str])
+    assert_type(file.exceptions, list[BaseException | None])
+    async for chunk in asynctesting.async_iter([b"a"], raise_at={1: ConnectionResetError}):
+        assert_type(chunk, bytes)
+    rows = asynctesting.async_gen([1, 2], delay=0.5)
+    async for row in rows:
+        assert_type(row, int)
+    async with contextlib.aclosing(rows) as closing:
+        assert_type(await anext(closing), int)
+    asynctesting.async_iter([1], raise_at={"1": KeyError})  # type: ignore[dict-item]
+    asynctesting.async_iter(1)  # type: ignore[arg-type]
+
+
+async def mocking() -> None:
+    store = asynctesting.autospec(StoreTests, instance=True, checkpoint=True, timeout=5)
+    store.test_rows.return_value = None
+    asynctesting.autospec(StoreTests, True)  # type: ignore[call-arg]
+    send = AsyncMock(return_value=1, checkpoint=True, delay=0.5)
+    await send("tea")
+    send.assert_awaited_once_with("tea")
+    send.assert_has_awaits([call("tea")], any_order=True)
+    await send.wait_awaited(2)
+    MagicMock().assert_all_awaited()
+    AsyncMock(delay="1")  # type: ignore[arg-type]
