@@ -118,28 +118,129 @@ text''')
         )
 
     def test_parameters(self) -> None:
-        """They become a loop of subtests."""
+        """Each case is a test of its own, with fixtures and a loop of its own."""
         self.assertRewrites(
             """
             import pytest
 
+            @pytest.fixture
+            def own(): return 1
+
+            @pytest.mark.skip(reason="later")
             @pytest.mark.asyncio
             @pytest.mark.parametrize("n, m", [(1, 2), (2, 3)])
-            async def test_it(n, m):
+            @pytest.mark.parametrize(["x", "y"], CASES)
+            async def test_it(n, own, m, x, y):
                 # why
                 assert n < m
+                return
+            """,
+            """
+            import unittest
+            from asynctesting import AsyncTestCase, parametrize
+
+            def own_fixture(): return 1
+
+            class ItTests(AsyncTestCase):
+                @parametrize("n, m", [(1, 2), (2, 3)])
+                @parametrize("x, y", list(CASES))
+                @unittest.skip("later")
+                async def test_it(self, n, m, x, y):
+                    own = own_fixture()
+                    # why
+                    assert n < m
+                    return
+            """,
+        )
+
+    def test_wide_fixtures(self) -> None:
+        """They become fixtures of the same scope, and their tests run on their loop."""
+        self.assertRewrites(
+            """
+            import pytest
+            import pytest_asyncio
+
+            @pytest_asyncio.fixture(scope="module", loop_scope="module")
+            async def db():
+                yield 1
+
+            @pytest_asyncio.fixture
+            async def user(db):
+                return db
+
+            @pytest.mark.asyncio
+            async def test_it(user):
+                assert user
+            """,
+            """
+            from asynctesting import AsyncTestCase, async_fixture
+
+            @async_fixture(scope="module")
+            async def db():
+                yield 1
+
+            async def user_fixture(db):
+                return db
+
+            class ItTests(AsyncTestCase):
+                db = db
+
+                async def test_it(self):
+                    db = self.db
+                    user = await user_fixture(db)
+                    assert user
+            """,
+            "wide-fixtures",
+        )
+
+    def test_loops_that_tests_share(self) -> None:
+        """They are shared by a class; tests on different ones stand apart."""
+        self.assertRewrites(
+            """
+            import pytest
+
+            @pytest.mark.asyncio(loop_scope="module")
+            async def test_one():
+                pass
+
+            @pytest.mark.asyncio
+            async def test_two():
+                pass
+
+            @pytest.mark.asyncio(loop_scope="class")
+            class TestIt:
+                async def test_three(self):
+                    pass
             """,
             """
             from asynctesting import AsyncTestCase
 
             class ItTests(AsyncTestCase):
-                async def test_it(self):
-                    for n, m in [(1, 2), (2, 3)]:
-                        with self.subTest(n=n, m=m):
-                            # why
-                            assert n < m
+                loop_scope = "module"
+
+                async def test_one(self):
+                    pass
+
+            class ItTests2(AsyncTestCase):
+                async def test_two(self):
+                    pass
+
+            class TestIt(AsyncTestCase):
+                loop_scope = "class"
+                async def test_three(self):
+                    pass
             """,
         )
+
+    def test_the_mark_of_a_module(self) -> None:
+        """It may name a loop as well."""
+        after, findings = self.migrated(
+            "import pytest\n\npytestmark = pytest.mark.asyncio(loop_scope='session')\n\n"
+            "async def test_it():\n    pass\n"
+        )
+        self.assertEqual(findings, ())
+        self.assertIn('    loop_scope = "session"\n', after)
+        self.assertNotIn("pytestmark", after)
 
     def test_what_stays(self) -> None:
         """Whatever needs pytest itself; the other tests of the file go."""
@@ -147,11 +248,11 @@ text''')
         for topic, text in (
             ("fixtures", f"{mark}async def test_it(tmp_path): pass\n"),
             ("fixtures", f"{mark}async def test_it(x=1): pass\n"),
-            ("fixtures", f"{mark}async def test_it(wide): pass\n"),
+            ("fixtures", f"{mark}async def test_it(run): pass\n"),
             ("fixtures", f"{mark}async def test_it(shared): pass\n"),
             (
                 "loop-scope",
-                "@pytest.mark.asyncio(loop_scope='module')\nasync def test_it(): pass\n",
+                "@pytest.mark.asyncio(loop_scope=SCOPE)\nasync def test_it(): pass\n",
             ),
             ("marks", f"{mark}@pytest.mark.xfail\nasync def test_it(): pass\n"),
             ("marks", "async def test_it(): pass\n"),
@@ -161,21 +262,13 @@ text''')
                 f"{mark}@pytest.mark.parametrize('n', [1], ids=['a'])\n"
                 "async def test_it(n): pass\n",
             ),
-            (
-                "parametrize",
-                f"{mark}@pytest.mark.parametrize('n', [1])\nasync def test_it(n, own): pass\n",
-            ),
-            (
-                "parametrize",
-                f"{mark}@pytest.mark.parametrize('n', [1])\nasync def test_it(n): return\n",
-            ),
             ("pytest-only", f"{mark}async def test_it(): pytest.skip('no')\n"),
         ):
             with self.subTest(text=text):
                 before = (
                     "import pytest\n\n"
                     "@pytest.fixture\ndef own(): return 1\n\n"
-                    "@pytest.fixture(scope='module')\ndef wide(): return 1\n\n"
+                    "@pytest.fixture(scope='module')\ndef run(): return 1\n\n"
                     "@pytest.fixture\ndef shared(): return 1\n\n"
                     "def test_sync(shared): pass\n\n"
                     f"{text}\n"
@@ -226,13 +319,12 @@ class ClassTests(RuleTestCase):
                     pass
             """,
             """
-            from asynctesting import AsyncTestCase
+            from asynctesting import AsyncTestCase, parametrize
 
             class TestIt(AsyncTestCase):
-                async def test_one(self):
-                    for n in [1]:
-                        with self.subTest(n=n):
-                            pass
+                @parametrize("n", [1])
+                async def test_one(self, n):
+                    pass
 
             class TestThat(AsyncTestCase):
                 async def test_one(self):

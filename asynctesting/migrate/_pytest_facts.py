@@ -15,11 +15,13 @@ from typing import TypeGuard
 from ._facts import kind_of
 from ._model import Kind
 from ._names import FunctionNode, dotted, walk_own
-from ._survey import View
+from ._survey import OUR_SETTINGS, View
 
 ASYNCIO = "pytest.mark.asyncio"
 PARAMETRIZE = "pytest.mark.parametrize"
 SKIPS = {"pytest.mark.skip": "skip", "pytest.mark.skipif": "skipIf"}
+#: Scopes of pytest that have an equivalent, from narrow to wide.
+SCOPES = ("function", "class", "module", "package", "session")
 FIXTURES = frozenset({"pytest.fixture", "pytest_asyncio.fixture"})
 # What works in a test of pytest's own alone, or ends a run of unittest.
 _PYTEST_ONLY = frozenset(
@@ -36,6 +38,7 @@ class Fixture:
     needs: tuple[str, ...]
     kind: Kind
     trouble: str = ""
+    scope: str = "function"
 
     @property
     def name(self) -> str:
@@ -52,6 +55,7 @@ class Test:
     is_async: bool
     is_marked: bool
     parameters: tuple[str, ...] = ()
+    loop_scope: str = "function"
     trouble: tuple[ast.AST, str, str] | None = None
 
 
@@ -62,6 +66,7 @@ class File:
     fixtures: dict[str, Fixture] = field(default_factory=dict)
     tests: dict[str, Test] = field(default_factory=dict)
     mark: ast.Assign | None = None
+    mark_scope: str = "function"
     trouble: tuple[ast.AST, str, str] | None = None
 
 
@@ -103,8 +108,10 @@ class PytestReader:
         return any(self.meaning(item) in FIXTURES for item in node.decorator_list)
 
     def _read_mark(self, statement: ast.Assign, found: File) -> None:
-        if self.meaning(statement.value) == ASYNCIO and not isinstance(statement.value, ast.Call):
+        scope = mark_scope(statement.value)
+        if self.meaning(statement.value) == ASYNCIO and scope:
             found.mark = statement
+            found.mark_scope = scope
         elif any(self.meaning(node) == ASYNCIO for node in ast.walk(statement.value)):
             text = "pytestmark holds more than a plain asyncio mark"
             found.trouble = statement, "marks", text
@@ -114,18 +121,27 @@ class PytestReader:
     def _fixture(self, node: FunctionNode) -> Fixture:
         kind = kind_of(node)
         needs = tuple(argument.arg for argument in node.args.args)
-        return Fixture(node, needs, kind, self._fixture_trouble(node, kind))
+        fixture = Fixture(node, needs, kind, self._fixture_trouble(node, kind))
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call):
+                fixture.scope = str(constants_of(decorator).get("scope", "function"))
+        return fixture
 
     def _fixture_trouble(self, node: FunctionNode, kind: Kind) -> str:
         if len(node.decorator_list) != 1:
             return "it has other decorators"
         decorator = node.decorator_list[0]
         if isinstance(decorator, ast.Call):
+            constants = constants_of(decorator)
+            if "scope" in constants and taken_names({node.name}):
+                return f"{node.name!r} means something on a TestCase"
+            scope = constants.get("scope", "function")
             for keyword in decorator.keywords:
-                # The defaults may be written out.
-                if isinstance(keyword.value, ast.Constant) and (
-                    (keyword.arg, keyword.value.value)
-                    in (("scope", "function"), ("autouse", False))
+                value = constants.get(keyword.arg or "")
+                # The defaults may be written out; on a loop of another scope it is another fixture.
+                if (keyword.arg, value) == ("autouse", False) or (
+                    (keyword.arg == "scope" and value in SCOPES)
+                    or (keyword.arg == "loop_scope" and value == scope)
                 ):
                     continue
                 return f"it has {keyword.arg}="
@@ -145,6 +161,7 @@ class PytestReader:
         needs = tuple(arguments[1:] if method else arguments)
         is_async = isinstance(node, ast.AsyncFunctionDef)
         test = Test(node, needs, is_async, is_async and found.mark is not None)
+        test.loop_scope = found.mark_scope
         for decorator in node.decorator_list:
             self._read_decorator(decorator, test)
         test.needs = tuple(name for name in needs if name not in test.parameters)
@@ -157,17 +174,15 @@ class PytestReader:
         call = decorator if isinstance(decorator, ast.Call) else None
         if name == ASYNCIO:
             test.is_marked = True
-            if call is not None and (call.args or call.keywords):
-                test.trouble = decorator, "loop-scope", "its mark names a loop that tests share"
+            test.loop_scope = mark_scope(decorator)
+            if not test.loop_scope:
+                test.trouble = decorator, "loop-scope", "what its mark says is not plain"
         elif name == PARAMETRIZE and call is not None:
-            if test.parameters:
-                test.trouble = decorator, "parametrize", "it is parametrized more than once"
-                return
             names = parameter_names(call)
             if not names:
                 text = "its parameters have ids, marks or are passed on to fixtures"
                 test.trouble = decorator, "parametrize", text
-            test.parameters = names
+            test.parameters += names
         elif name in SKIPS:
             if not _is_plain_skip(call, name):
                 test.trouble = (
@@ -203,11 +218,6 @@ class PytestReader:
                 self.meaning(inner) in _PYTEST_ONLY
             ):
                 return inner, "pytest-only", f"{self.meaning(inner)} works under pytest only"
-        if test.parameters and test.needs:
-            text = "it has parameters and fixtures, which are made anew for each of them"
-            return node, "parametrize", text
-        if test.parameters and any(isinstance(inner, ast.Return) for inner in walk_own(node)):
-            return node, "parametrize", "it returns, which would end the loop over its parameters"
         if test.is_async and not test.is_marked:
             return node, "marks", "it has no asyncio mark, so who runs it can't be seen"
         return None
@@ -302,6 +312,25 @@ def parameter_names(call: ast.Call) -> tuple[str, ...]:
     return ()
 
 
+def constants_of(call: ast.Call) -> dict[str, object]:
+    """Return the keyword arguments whose values are written out."""
+    return {
+        keyword.arg: keyword.value.value for keyword in call.keywords
+        if keyword.arg and isinstance(keyword.value, ast.Constant)
+    }  # fmt: skip
+
+
+def mark_scope(mark: ast.expr) -> str:
+    """Return the scope of the loop that an asyncio mark names; ``""`` if it says anything else."""
+    if not isinstance(mark, ast.Call):
+        return "function"
+    constants = constants_of(mark)
+    if mark.args or len(mark.keywords) > 1 or constants.keys() - {"loop_scope", "scope"}:
+        return ""
+    scope = str(next(iter(constants.values()), "" if mark.keywords else "function"))
+    return scope if scope in SCOPES else ""
+
+
 def _is_plain_skip(call: ast.Call | None, name: str) -> bool:
     if call is None:
         return False
@@ -318,4 +347,4 @@ def _is_plain_skip(call: ast.Call | None, name: str) -> bool:
 
 def taken_names(names: set[str]) -> list[str]:
     """Return those of *names* that mean something on a TestCase."""
-    return sorted(names & _TAKEN - set(dir(object)))
+    return sorted(names & (_TAKEN | OUR_SETTINGS | {"loop", "clock"}) - set(dir(object)))

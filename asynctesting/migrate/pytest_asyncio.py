@@ -1,9 +1,9 @@
 """pytest-asyncio: marked functions become methods of a case, fixtures what a test enters.
 
 A fixture of a test becomes a function of the same body, which the test enters at its beginning,
-so it is made anew for each test and closed after it, as before. Parametrized tests become a loop
-of subtests. All that needs pytest itself (conftest fixtures, wide scopes, ids, ``monkeypatch``)
-stays as it is, and so does every test that asks for it.
+so it is made anew for each test and closed after it, as before; one of a wider scope becomes an
+``async_fixture``. All that needs pytest itself (conftest fixtures, ids, ``monkeypatch``) stays as
+it is, and so does every test that asks for it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from ._pytest_facts import (
     ASYNCIO,
     FIXTURES,
     PARAMETRIZE,
+    SCOPES,
     SKIPS,
     File,
     Fixture,
     PytestReader,
     Test,
+    mark_scope,
+    parameter_names,
     taken_names,
 )
-from ._survey import OUR_SETTINGS, Scoped, View
+from ._survey import Scoped, View
 from ._tree import dotted, is_docstring, tidied
 
 _SET_UP = re.compile(r"(setup|teardown)(_(method|class|function))?$")
@@ -127,14 +130,24 @@ class _Surveyor(Scoped):
             family = self.view.family(node.name)
             if family is None or family.kin_roots:
                 continue
-            marked = any(reader.meaning(item) == ASYNCIO for item in node.decorator_list)
+            marks = [item for item in node.decorator_list if reader.meaning(item) == ASYNCIO]
+            marked = bool(marks)
             tests = list(reader.methods(node, file))
             for test in tests:
                 if test.trouble is not None and test.trouble[2].startswith("it has no asyncio"):
                     test.trouble = None if marked else test.trouble
             if not any(test.is_async for test in tests):
                 continue
-            found.append((node, list(self._class_trouble(reader, node, tests))))
+            scopes = {
+                mark_scope(marks[0]) if marks and test.loop_scope == "function" else test.loop_scope
+                for test in tests if test.is_async
+            }  # fmt: skip
+            trouble = list(self._class_trouble(reader, node, tests))
+            if len(scopes) > 1:
+                trouble.append((node, "loop-scope", "its tests run on loops of several scopes"))
+            elif scopes and scopes != {"function"}:
+                self.found.decide(node.name, f"scope:{scopes.pop()}")
+            found.append((node, trouble))
         return found
 
     def _class_trouble(
@@ -159,12 +172,12 @@ class _Surveyor(Scoped):
             if isinstance(inner, ast.Attribute) and not isinstance(inner.ctx, ast.Load)
             and isinstance(inner.value, ast.Name) and inner.value.id == "self"
         }  # fmt: skip
-        taken = taken_names(names) or sorted(names & OUR_SETTINGS)
+        taken = taken_names(names)
         if taken or "pytestmark" in names:
             name = taken[0] if taken else "pytestmark"
             yield node, "names", f"its {name!r} means something on a TestCase"
         for decorator in node.decorator_list:
-            if reader.meaning(decorator) != ASYNCIO or isinstance(decorator, ast.Call):
+            if reader.meaning(decorator) != ASYNCIO or not mark_scope(decorator):
                 yield decorator, "marks", f"its mark {ast.unparse(decorator)} is not plain"
         for test in tests:
             if test.trouble is not None:
@@ -202,8 +215,17 @@ class _Surveyor(Scoped):
             if name not in needed:
                 needed.add(name)
                 pending += file.fixtures[name].needs
-        for name in needed:
+        for name in sorted(needed):
             self.found.decide(name, "fixture")
+            fixture = file.fixtures[name]
+            if fixture.scope != "function":
+                self.path = [name]
+                self.look(
+                    fixture.node, "wide-fixtures",
+                    f"the tests that stand together with one that asks for {name} all run on its "
+                    "loop, and the first of them makes it",
+                )  # fmt: skip
+                self.path = []
         for group in _groups(self.view.tree, file):
             if any(test.is_async for test in group):
                 for test in group:
@@ -214,6 +236,7 @@ def _groups(tree: ast.Module, file: File) -> Iterator[list[Test]]:
     """Yield the tests that stand together and can go.
 
     A synchronous test that needs nothing goes along with its neighbours, so that their order stays.
+    Tests on loops of different scopes stand apart.
     """
     group: list[Test] = []
     for statement in tree.body:
@@ -224,6 +247,10 @@ def _groups(tree: ast.Module, file: File) -> Iterator[list[Test]]:
             and test.trouble is None
             and (test.is_async or not (test.needs or test.parameters))
         ):
+            scopes = {other.loop_scope for other in group if other.is_async}
+            if test.is_async and scopes and test.loop_scope not in scopes:
+                yield group
+                group = []
             group.append(test)
             continue
         yield group
@@ -269,10 +296,33 @@ class _Rewriter(Rewriter):
                 )
             skips.append(decorator)
         updated = updated.with_changes(decorators=skips)
-        return self.drop_decorators(
+        cases = [
+            self._as_parametrize(old, decorator)
+            for old, decorator in zip(original.decorators, updated.decorators, strict=True)
+            if self.meaning_outside(old.decorator) == PARAMETRIZE
+        ]
+        updated = self.drop_decorators(
             original,
             updated,
             lambda item: self.meaning_outside(item.decorator) in (ASYNCIO, PARAMETRIZE, *FIXTURES),
+        )
+        # Above all others, because it makes several tests of what they have made.
+        return updated.with_changes(decorators=[*cases, *updated.decorators])
+
+    def _as_parametrize(self, original: cst.Decorator, updated: cst.Decorator) -> cst.Decorator:
+        old = cast(cst.Call, original.decorator)
+        call = cast(cst.Call, updated.decorator)
+        (written,) = ast.parse(cst.Module([]).code_for_node(old)).body
+        names = ", ".join(parameter_names(cast(ast.Call, cast(ast.Expr, written).value)))
+        first, values = call.args[0], call.args[1]
+        if not isinstance(first.value, cst.SimpleString):
+            first = first.with_changes(value=cst.SimpleString(f'"{names}"'))
+        if not isinstance(values.value, (cst.List, cst.Tuple, cst.Set, cst.ListComp)):
+            # A mapping would be taken for values with names.
+            values = values.with_changes(value=cst.Call(cst.Name("list"), [cst.Arg(values.value)]))
+        func = self.name_from("asynctesting", "parametrize")
+        return updated.with_changes(
+            decorator=call.with_changes(func=func, args=[first, values]), leading_lines=()
         )
 
     def change_class(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
@@ -284,6 +334,11 @@ class _Rewriter(Rewriter):
         )
         base = cst.Arg(self.name_from("asynctesting", "AsyncTestCase"))
         updated = updated.with_changes(bases=[base], lpar=cst.LeftParen(), rpar=cst.RightParen())
+        for decision in sorted(self.survey.decisions.get(self.path[0], ())):
+            if decision.startswith("scope:") and isinstance(updated.body, cst.IndentedBlock):
+                line = _statement(f'loop_scope = "{decision.partition(":")[2]}"')
+                body = updated.body.with_changes(body=_after_docstring(updated.body.body, [line]))
+                return updated.with_changes(body=body)
         return tidied(original, updated)
 
     # Functions -----------------------------------------------------------------------------
@@ -317,6 +372,18 @@ class _Rewriter(Rewriter):
     def _as_resource(self, original: cst.FunctionDef, updated: cst.FunctionDef) -> cst.FunctionDef:
         fixture = self.file.fixtures[original.name.value]
         updated = self._without_marks(original, updated)
+        if fixture.scope != "function":
+            call = cst.Call(
+                self.name_from("asynctesting", "async_fixture"),
+                [
+                    cst.Arg(
+                        cst.SimpleString(f'"{_scope_of(fixture)}"'),
+                        keyword=cst.Name("scope"),
+                        equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+                    )
+                ],
+            )
+            return updated.with_changes(decorators=[cst.Decorator(call)])
         updated = updated.with_changes(name=cst.Name(self._resource_name(fixture.name)))
         manager = {
             Kind.GENERATOR: "contextmanager",
@@ -341,22 +408,23 @@ class _Rewriter(Rewriter):
         *,
         has_self: bool,
     ) -> cst.FunctionDef:
-        parameters = self._parametrize_call(original) if test.parameters else None
         updated = self._without_marks(original, updated)
         entered = [self._entered(self.file.fixtures[name]) for name in self._order(test.needs)]
         body = updated.body
-        if parameters is not None:
-            body = self._as_loop(_as_block(body), test, parameters)
         if entered:
             block = _as_block(body)
             body = block.with_changes(body=_after_docstring(block.body, entered))
         params = updated.params
         if not has_self:
-            params = params.with_changes(params=[cst.Param(cst.Name("self"))])
-        elif test.parameters:
-            params = params.with_changes(
-                params=[params.params[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
-            )
+            names = [cst.Param(cst.Name("self"))]
+        else:
+            names = [params.params[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+        names += [
+            param.with_changes(comma=cst.MaybeSentinel.DEFAULT)
+            for param in params.params
+            if param.name.value in test.parameters
+        ]
+        params = params.with_changes(params=names)
         return updated.with_changes(params=params, body=body)
 
     def _order(self, needs: Sequence[str]) -> list[str]:
@@ -374,6 +442,8 @@ class _Rewriter(Rewriter):
         return found
 
     def _entered(self, fixture: Fixture) -> cst.BaseStatement:
+        if fixture.scope != "function":
+            return _statement(f"{fixture.name} = self.{fixture.name}")
         call = f"{self._resource_name(fixture.name)}({', '.join(fixture.needs)})"
         value = {
             Kind.SYNC: call,
@@ -381,38 +451,7 @@ class _Rewriter(Rewriter):
             Kind.GENERATOR: f"self.enterContext({call})",
             Kind.ASYNC_GENERATOR: f"await self.enterAsyncContext({call})",
         }[fixture.kind]
-        return cast(cst.BaseStatement, cst.parse_statement(f"{fixture.name} = {value}"))
-
-    # Parameters ----------------------------------------------------------------------------
-
-    def _parametrize_call(self, original: cst.FunctionDef) -> cst.Call:
-        for decorator in original.decorators:
-            if self.meaning_outside(decorator.decorator) == PARAMETRIZE:
-                return cast(cst.Call, decorator.decorator)
-        raise LookupError(original.name.value)  # pragma: no cover
-
-    def _as_loop(self, body: cst.IndentedBlock, test: Test, call: cst.Call) -> cst.IndentedBlock:
-        names = [cst.Name(name) for name in test.parameters]
-        target: cst.BaseAssignTargetExpression = names[0]
-        if len(names) > 1:
-            target = cst.Tuple([cst.Element(name) for name in names], lpar=(), rpar=())
-        keywords = [
-            cst.Arg(
-                name,
-                keyword=name,
-                equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-            )
-            for name in names
-        ]
-        statements = list(body.body)
-        docstring: list[cst.BaseStatement] = []
-        if statements and is_docstring(statements[0]):
-            docstring, statements = statements[:1], statements[1:]
-        subtest = cst.Call(cst.Attribute(cst.Name("self"), cst.Name("subTest")), keywords)
-        inner = cst.With([cst.WithItem(subtest)], body.with_changes(body=statements))
-        values = call.args[1].value
-        loop = cst.For(target, values, cst.IndentedBlock([inner]))
-        return cst.IndentedBlock([*docstring, loop])
+        return _statement(f"{fixture.name} = {value}")
 
     # The module ----------------------------------------------------------------------------
 
@@ -425,7 +464,12 @@ class _Rewriter(Rewriter):
             if isinstance(old, cst.FunctionDef) and "method" in self.survey.decisions.get(
                 old.name.value, ()
             ):
-                group.append(cast(cst.FunctionDef, statement))
+                function = cast(cst.FunctionDef, statement)
+                if not self._goes_along(group, function):
+                    number += 1
+                    body.append(self._class_of(group, number))
+                    group = []
+                group.append(function)
                 continue
             if group:
                 number += 1
@@ -438,6 +482,15 @@ class _Rewriter(Rewriter):
         if group:
             body.append(self._class_of(group, number + 1))
         return updated_node.with_changes(body=body)
+
+    def _goes_along(self, group: Sequence[cst.FunctionDef], function: cst.FunctionDef) -> bool:
+        """Tell whether a test runs on the loop on which those before it run."""
+        scopes = {self._loop_scope(other) for other in (*group, function)} - {""}
+        return len(scopes) < 2
+
+    def _loop_scope(self, function: cst.FunctionDef) -> str:
+        test = self.file.tests[function.name.value]
+        return test.loop_scope if test.is_async else ""
 
     def _is_mark(self, statement: cst.CSTNode) -> bool:
         if not isinstance(statement, cst.SimpleStatementLine):
@@ -466,10 +519,42 @@ class _Rewriter(Rewriter):
             while len(lines) > 1 and lines[0].comment is None and lines[1].comment is None:
                 del lines[0]
             methods.append(function.with_changes(leading_lines=lines))
+        settings = self._settings_of(group)
+        if settings:
+            lines = [line for line in methods[0].leading_lines if line.comment is not None]  # type: ignore[attr-defined]
+            lines.insert(0, cst.EmptyLine(indent=False))
+            methods[0] = methods[0].with_changes(leading_lines=lines)
         base = cst.Arg(self.name_from("asynctesting", "AsyncTestCase"))
         return cst.ClassDef(
-            cst.Name(name), cst.IndentedBlock(methods), bases=[base], leading_lines=before
-        )
+            cst.Name(name),
+            cst.IndentedBlock([*settings, *methods]),
+            bases=[base],
+            leading_lines=before,
+        )  # fmt: skip
+
+    def _settings_of(self, group: Sequence[cst.FunctionDef]) -> list[cst.BaseStatement]:
+        """Return the lines of a class about the loop and the fixtures that its tests share."""
+        tests = [self.file.tests[function.name.value] for function in group]
+        wide = {
+            name for test in tests for name in self._order(test.needs)
+            if self.file.fixtures[name].scope != "function"
+        }  # fmt: skip
+        ranks = [SCOPES.index(_scope_of(self.file.fixtures[name])) for name in wide]
+        scope = next((test.loop_scope for test in tests if test.is_async), "function")
+        lines = [f"{name} = {name}" for name in sorted(wide)]
+        if scope != "function" and SCOPES.index(scope) >= max(ranks, default=0):
+            # A function outside of classes has the class's scope in common with its module.
+            lines.insert(0, f'loop_scope = "{"module" if scope == "class" else scope}"')
+        return [_statement(line) for line in lines]
+
+
+def _statement(text: str) -> cst.BaseStatement:
+    return cast(cst.BaseStatement, cst.parse_statement(text))
+
+
+def _scope_of(fixture: Fixture) -> str:
+    """Return the scope of a wide fixture; for functions, pytest takes the module for the class."""
+    return "module" if fixture.scope == "class" else fixture.scope
 
 
 def _as_block(body: cst.BaseSuite) -> cst.IndentedBlock:
