@@ -27,6 +27,7 @@ from .errors import (
     LeakError,
     LeakWarning,
     LivelockError,
+    NetworkVerdictError,
     NotCheckedWarning,
     ScopeCancelledError,
     ScopeError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         monotonic_clock,
         virtual_clock,
     )
+    from .http import HTTPNetwork
     from .mocks import async_cm, async_gen, async_iter, autospec
 
 __version__ = "0.1.0"
@@ -66,12 +68,14 @@ __all__ = [
     "FixtureError",
     "FrozenTimeMixin",
     "GraceWarning",
+    "HTTPNetwork",
     "LateTeardownWarning",
     "LeakError",
     "LeakWarning",
     "LivelockError",
     "MonotonicClock",
     "MonotonicClockMixin",
+    "NetworkVerdictError",
     "NotCheckedWarning",
     "ScopeCancelledError",
     "ScopeError",
@@ -104,6 +108,7 @@ __all__ = [
 _LAZY = {
     "AsyncResultMixin": "bridge",
     "FrozenTimeMixin": "clocks",
+    "HTTPNetwork": "http",
     "MonotonicClock": "clocks",
     "MonotonicClockMixin": "clocks",
     "VirtualClock": "clocks",

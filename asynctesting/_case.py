@@ -24,6 +24,7 @@ from contextlib import (
     nullcontext,
 )
 from contextvars import ContextVar, copy_context
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from . import _settings
@@ -41,7 +42,10 @@ from ._returned import (
     refuse_unawaited,
 )
 from ._scopes import Scope
-from .errors import SilentPassError
+from .errors import NetworkVerdictError, SilentPassError
+
+if TYPE_CHECKING:
+    from .http import HTTPNetwork
 
 __unittest = True
 
@@ -203,6 +207,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
         if own.get("_asyncioRunner") is not None:
             self._tearDownAsyncioRunner()  # debug() has failed before and left it open
         own.pop("_asynctesting_cancelled", None)
+        own.pop("_asynctesting_witnesses", None)
         own.pop("_asynctesting_set_up_cut", None)
         self._asynctesting_hooks = _Hooks.of(type(self), own)
         self._asyncioTestContext = context = copy_context()
@@ -346,6 +351,10 @@ class AsyncTestCase(OwnFixtures, _Stock):
             self._asynctesting_cancelled = self._asynctesting_cancelled or error
             self._asynctesting_set_up_cut |= phase == "set-up"
             return None
+        except Exception as error:
+            for witness in self.__dict__.get("_asynctesting_witnesses", ()):
+                witness(error)
+            raise
         except KeyboardInterrupt as interrupt:
             scope.depth -= 1
             try:
@@ -445,7 +454,34 @@ class AsyncTestCase(OwnFixtures, _Stock):
         enter, exit = context_methods(cm, "__aenter__", "__aexit__", "asynchronous context manager")
         result: _T = await enter(cm)
         self.addAsyncCleanup(self._asynctesting_leave, exit, cm)
+        self._asynctesting_heed(cm)
         return result
+
+    def _asynctesting_heed(self, cm: object) -> None:
+        """Let *cm* say something on a failure of the test, if it is one that does."""
+        # Looked up on the type: a mock has any attribute.
+        witness = getattr(type(cm), "_asynctesting_witness", None)
+        if witness is not None:
+            witnesses = self.__dict__.setdefault("_asynctesting_witnesses", [])
+            witnesses.append(functools.partial(witness, cm))
+
+    def network(self, **options: Any) -> HTTPNetwork:
+        """Enter an :class:`HTTPNetwork` for the rest of the test, which judges it at its end.
+
+        Args:
+            options: What :class:`HTTPNetwork` takes: *tls*, *transport*, *strict*.
+
+        Raises:
+            RuntimeError: Where no event loop runs, as in ``setUp()``: call it in ``asyncSetUp()``
+                or in the test.
+        """
+        # The one face that the case knows, by name and at its first use: it imports aiohttp.
+        http = import_module(".http", __package__)
+        net: HTTPNetwork = http.HTTPNetwork(**options)
+        net.enter()
+        self.addAsyncCleanup(self._asynctesting_leave, http.HTTPNetwork.__aexit__, net)
+        self._asynctesting_heed(net)
+        return net
 
     async def _asynctesting_leave(self, exit: Callable[..., Any], cm: Any) -> None:
         cancelled = self._asynctesting_cancelled
@@ -460,6 +496,9 @@ class AsyncTestCase(OwnFixtures, _Stock):
             if cancelled is None:
                 raise
             # Not this one's business: the next outer one gets it.
+        except NetworkVerdictError as verdict:
+            self._asynctesting_cancelled = None
+            raise_at(verdict.with_traceback(None), self._asynctesting_definition())
         except BaseException:
             self._asynctesting_cancelled = None  # it has said what happened
             raise

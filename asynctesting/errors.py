@@ -22,6 +22,7 @@ __all__ = [
     "LeakError",
     "LeakWarning",
     "LivelockError",
+    "NetworkVerdictError",
     "NotCheckedWarning",
     "ScopeCancelledError",
     "ScopeError",
@@ -243,3 +244,20 @@ class UnsetError(AsyncTestingError, AssertionError):
     says what to set. A made-up mock in its place would be true and compare unequal to everything,
     and the test would pass for that reason.
     """
+
+
+class NetworkVerdictError(AsyncTestingError, AssertionError):
+    """The network of a test has seen something that must not pass, whoever noticed it or not.
+
+    Raised when an ``HTTPNetwork`` is left: requests that no stub answered, even where the code
+    under test has swallowed the error; stubs that were never used; hosts that nobody declared;
+    handlers that raised; requests and connections that were still open. Each finding says what to
+    do. Where the test has failed already, the same text is a note on its failure.
+
+    Attributes:
+        findings: One text per finding.
+    """
+
+    def __init__(self, message: str, findings: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)

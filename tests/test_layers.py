@@ -41,7 +41,7 @@ ROOMS = {
         *("_parametrize", "pytest_plugin"),
         *("_region", "_monotonic", "_frozen", "_wall", "_virtual", "clocks"),
         *("_bridge", "_bridge_owners", "_async_test", "bridge"),
-        "mocks",
+        *("asgi", "http", "mocks"),
         *("migrate", "_strict", "_adopt", "_program", "__main__"),
     ),
     # the list of public names
@@ -59,6 +59,8 @@ IGNORANT_OF = {
 THIRD_PARTY = {
     "_frozen": {"freezegun"},
     "_network": {"aiohttp", "trustme"},
+    "asgi": {"aiohttp", "multidict"},
+    "http": {"aiohttp", "multidict", "yarl"},
     "migrate": {"libcst", "pytest", "tqdm"},
     "pytest_plugin": {"pytest"},
 }

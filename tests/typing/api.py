@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
 from unittest.mock import call
 
+from aiohttp import web
+
 import asynctesting
 from asynctesting import (
     AsyncTestCase,
     AsyncTestingError,
+    HTTPNetwork,
     LeakError,
     LeakWarning,
     NotCheckedWarning,
@@ -25,6 +28,7 @@ from asynctesting import (
     TimeLimitError,
     timeout,
 )
+from asynctesting.http import Call, Server, Stub, partial
 from asynctesting.mocks import AsyncMock, MagicMock
 
 
@@ -167,3 +171,21 @@ async def mocking() -> None:
     await send.wait_awaited(2)
     MagicMock().assert_all_awaited()
     AsyncMock(delay="1")  # type: ignore[arg-type]
+
+
+async def use_a_network(case: AsyncTestCase) -> None:
+    net = case.network()
+    assert_type(net, HTTPNetwork)
+    async with HTTPNetwork(tls="real", transport="loopback", strict=False) as other:
+        assert_type(other, HTTPNetwork)
+    host = net.host("https://a.test")
+    stub = host.get("/", params={"a": 1}, json=partial({"b": 2})).respond(json=1).times(2)
+    assert_type(stub, Stub)
+    assert_type(stub.call, Call)
+    exchange = await host.next_request(timeout=1)
+    exchange.respond(503)
+    server = await net.serve(web.Application(), "http://b.test")
+    assert_type(server, Server)
+    assert_type(server.assert_raised(ValueError), ValueError)
+    net.host(1)  # type: ignore[arg-type]
+    HTTPNetwork(tls="none")  # type: ignore[arg-type]

@@ -1,0 +1,202 @@
+"""What a stubbed host and a server under test have in common: a URL, a log, and trouble on the way.
+
+Every request that reaches one of them is a :class:`Call` from the moment its head has arrived, in
+its own log and in that of the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from aiohttp import ClientSession, web
+from yarl import URL
+
+from .._network._connection import EXTRA_NAME
+from .._seconds import Seconds
+from ._calls import Call, CallLog, CallResponse
+
+if TYPE_CHECKING:
+    from .._network import Host as MemoryHost
+    from ._net import HTTPNetwork
+
+__unittest = True
+
+_L = TypeVar("_L", bound="Listener")
+
+
+class Listener:
+    """A place in the network that HTTP requests reach.
+
+    Attributes:
+        url: Its URL, a ``yarl.URL``.
+        calls: The requests that have reached it, a :class:`CallLog`.
+    """
+
+    def __init__(self, net: HTTPNetwork, url: URL, machine: MemoryHost) -> None:
+        self._net = net
+        self.url = url
+        self._machine = machine
+        self.calls = CallLog(str(url))
+        self._under_way: dict[Call, Any] = {}
+
+    async def wait_calls(self, count: int = 1, *, timeout: Seconds | None = None) -> list[Call]:
+        """Wait until it has had *count* requests in all; see :meth:`CallLog.wait`."""
+        return await self.calls.wait(count, timeout=timeout)
+
+    async def assert_silence(self, duration: Seconds) -> None:
+        """Assert that no request comes for so long; see :meth:`CallLog.assert_silence`."""
+        await self.calls.assert_silence(duration)
+
+    def client(self, **options: Any) -> ClientSession:
+        """Return an ``aiohttp.ClientSession`` for this URL, which the network closes at its end."""
+        return self._net.client(self.url, **options)
+
+    # Trouble ------------------------------------------------------------------------------------
+
+    def up(self: _L) -> _L:
+        """Undo :meth:`refuse`, :meth:`hang` and :meth:`dns_error`."""
+        self._machine.up()
+        return self
+
+    def refuse(self: _L) -> _L:
+        """Refuse new connections, as if nothing listened."""
+        self._machine.refuse()
+        return self
+
+    def hang(self: _L) -> _L:
+        """Never answer those who connect."""
+        self._machine.hang()
+        return self
+
+    def dns_error(self: _L) -> _L:
+        """Vanish from DNS."""
+        self._machine.dns_error()
+        return self
+
+    def restart(self: _L, downtime: float = 0.0) -> _L:
+        """Reset all connections, refuse new ones for *downtime* seconds, then be up again."""
+        self._machine.restart(downtime)
+        return self
+
+    def link(
+        self: _L,
+        *,
+        latency: float = 0.0,
+        rate: float | None = None,
+        segment: int | None = None,
+        cut_after: int | None = None,
+        stall_after: int | None = None,
+        connect: float = 0.0,
+    ) -> _L:
+        """Say what the way to this host and back is like; without arguments, it is perfect again.
+
+        Args:
+            latency: Seconds that each byte travels, in either direction.
+            rate: Bytes per second, in either direction.
+            segment: How many bytes the reader gets at once, at most.
+            cut_after: After how many bytes of its answers a connection is reset.
+            stall_after: After how many bytes of its answers nothing comes any more.
+            connect: Seconds that connecting takes.
+
+        Raises:
+            ValueError: If a value is out of its bounds.
+        """
+        self._machine.link(
+            latency=latency,
+            rate=rate,
+            segment=segment,
+            cut_after=cut_after,
+            stall_after=stall_after,
+            connect=connect,
+        )
+        return self
+
+    def tls(self: _L, mode: Literal["strip", "real", "expired", "wrong-host", "untrusted"]) -> _L:
+        """Say how TLS is done here, for new connections.
+
+        Args:
+            mode: ``"strip"``: not at all, though the scheme stays https. ``"real"``: with a
+                certificate that the clients of this network trust. ``"expired"``,
+                ``"wrong-host"``, ``"untrusted"``: with one that they must not accept.
+        """
+        self._machine.tls(mode)
+        return self
+
+    # Keeping the log ----------------------------------------------------------------------------
+
+    def _note(self, request: web.BaseRequest) -> Call:
+        transport = request.transport
+        connection = None if transport is None else transport.get_extra_info(EXTRA_NAME)
+        target = request.rel_url
+        call = Call(
+            request.method,
+            URL.build(
+                scheme=self.url.scheme,
+                authority=self.url.raw_authority,
+                path=target.raw_path,
+                query_string=target.raw_query_string,
+                encoded=True,
+            ),
+            request.headers,
+            started=asyncio.get_running_loop().time(),
+            connection_id=0 if connection is None else connection.number,
+        )
+        self.calls._add(call)
+        self._net.calls._add(call)
+        return call
+
+    def _finish(self, call: Call, response: web.StreamResponse) -> None:
+        body = getattr(response, "body", None)
+        if isinstance(response, web.Response) and body is None:
+            body = b""
+        call.response = CallResponse(
+            response.status,
+            response.headers.copy(),
+            body if isinstance(body, bytes) else None,
+        )
+        call.finished = asyncio.get_running_loop().time()
+
+
+async def read_body(call: Call, request: web.BaseRequest) -> None:
+    """Read the body into the log."""
+    if call._body is None:
+        call._body = await request.read()
+
+
+async def keep_body(call: Call, request: web.BaseRequest) -> None:
+    """Keep the body that a handler has read, where it was read whole."""
+    if call._body is not None:
+        return
+    if not request.body_exists:
+        call._body = b""
+    elif request.content.at_eof():
+        # One that was read as a stream is not there any more.
+        call._body = await request.read() or None
+
+
+def listen(
+    handler: Callable[[Any], Awaitable[web.StreamResponse]], kind: type[web.BaseRequest]
+) -> web.Server:
+    """Return a server of aiohttp's that hands each request to *handler* and cancels it, if the
+    client goes."""
+    loop = asyncio.get_running_loop()
+
+    make: Any = kind
+
+    def make_request(*parts: Any) -> web.BaseRequest:
+        request: web.BaseRequest = make(*parts, loop, client_max_size=_ANY_SIZE)
+        return request
+
+    return web.Server(
+        handler,
+        request_factory=make_request,
+        handler_cancellation=True,
+        access_log=None,
+        tcp_keepalive=False,
+    )
+
+
+#: Requests may be as large as a test likes; flow control sees to it that they still fit.
+_ANY_SIZE = 1 << 62

@@ -1,0 +1,559 @@
+"""The network of a test: hosts with stubs, servers under test, clients, and the verdict.
+
+It owns what it has made. When it is left, its clients are closed first, then its servers are shut
+down while the network still stands, last made first; then the wire is cut, and what was seen is
+judged. Invariant: after it has been left nothing of it runs, whatever has failed on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from .._network import MemoryNetwork
+from .._network._connection import Connection
+from .._report import Place
+from .._seconds import Seconds
+from ..asgi import ASGIApplication, check_app
+from ._calls import CallLog
+from ._exchanges import WebSocketPeer
+from ._hosts import Host
+from ._servers import Server
+from ._verdict import (
+    Unmatched,
+    describe_exception,
+    describe_unmatched,
+    describe_unused,
+    make_error,
+    user_place,
+)
+
+__unittest = True
+
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+# Clients that keep idle connections in a pool; closing that is their session's business.
+_POOLING = ("aiohttp.", "anyio.", "httpcore.", "httpx.")
+
+
+class HTTPNetwork:
+    """A network in memory, in which hosts answer as the test says and applications are served.
+
+    It is entered with ``async with`` in any asyncio code, or by ``self.network()`` in an
+    :class:`~asynctesting.AsyncTestCase`. While it is entered, the event loop of the test reaches
+    its hosts and nobody else: through aiohttp, httpx, websockets or plain streams, unmodified.
+
+    When it is left it judges: requests that no stub answered (even where the code under test has
+    swallowed the error), stubs that were not used, hosts that nobody declared, handlers that
+    raised, and exchanges that were still open. One failure lists them all. If the test fails by
+    itself, they are a note on its failure.
+
+    Args:
+        tls: What becomes of https: ``"strip"`` leaves TLS out and keeps the scheme, ``"real"``
+            does it with certificates that the clients are made to trust.
+        transport: ``"memory"``, or ``"loopback"`` for real sockets on 127.0.0.1.
+        strict: Whether what was seen fails the test. If not, :meth:`findings` still lists it.
+
+    Attributes:
+        calls: All requests that reached it, in order, a :class:`CallLog`.
+        hosts: The stubbed hosts.
+        servers: The servers under test.
+        wire: The network below, for connections that are not HTTP.
+
+    Raises:
+        NetworkVerdictError: When it is left, if it has seen something that must not pass.
+        RuntimeError: When it is entered, if no loop runs or that has a network already.
+
+    Example:
+        >>> async def main():
+        ...     async with HTTPNetwork() as net:
+        ...         prices = net.host("https://prices.example")
+        ...         prices.get("/tea").respond(json={"price": 3})
+        ...         async with aiohttp.ClientSession() as session:
+        ...             async with session.get("https://prices.example/tea") as response:
+        ...                 print(await response.json())
+        >>> asyncio.run(main())
+        {'price': 3}
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: Literal["strip", "real", "expired", "wrong-host", "untrusted"] = "strip",
+        transport: Literal["memory", "loopback"] = "memory",
+        strict: bool = True,
+    ) -> None:
+        self.wire = MemoryNetwork(tls=tls, transport=transport)
+        self.strict = strict
+        self.calls = CallLog("the network")
+        self.hosts: list[Host] = []
+        self.servers: list[Server] = []
+        self._state: Literal["new", "entered", "over"] = "new"
+        self._taken: dict[tuple[str, int], Place | None] = {}
+        self._sessions: list[aiohttp.ClientSession] = []
+        self._stack = contextlib.AsyncExitStack()
+        # What was asked for by an `await` that may have been forgotten.
+        self._promised: dict[object, str] = {}
+        # For the verdict.
+        self._unmatched: list[Unmatched] = []
+        self._exceptions: list[str] = []
+        self._left_open: list[str] = []
+        self._peers: list[WebSocketPeer] = []
+        self._told: set[str] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<HTTPNetwork {self._state} hosts={len(self.hosts)} servers={len(self.servers)} "
+            f"calls={len(self.calls)}>"
+        )
+
+    # Entering and leaving -----------------------------------------------------------------------
+
+    def enter(self) -> Self:
+        """Enter the network without ``async with``; :meth:`leave` ends it.
+
+        Raises:
+            RuntimeError: If no loop runs, or that has a network already.
+        """
+        if self._state != "new":
+            raise RuntimeError(
+                f"this network is {self._state} already; each test makes one: HTTPNetwork()"
+            )
+        if asyncio._get_running_loop() is None:
+            raise RuntimeError(
+                "a network is entered where its event loop runs, and none does here. Call it in a "
+                "coroutine: in asyncSetUp() or in an 'async def' test, not in setUp()"
+            )
+        self.wire.__enter__()
+        self._state = "entered"
+        return self
+
+    async def leave(self) -> None:
+        """Close everything and judge; what ``async with`` does at its end.
+
+        Raises:
+            NetworkVerdictError: If it has seen something that must not pass.
+        """
+        await self.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Self:
+        return self.enter()
+
+    def __enter__(self) -> Self:
+        raise TypeError("an HTTPNetwork is entered with 'async with'")
+
+    def __exit__(self, *details: object) -> None:
+        raise NotImplementedError  # only __enter__() matters, and that has raised
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._asynctesting_witness(error)
+        problems = await self._leave()
+        if error is not None:
+            for problem in problems:
+                error.add_note(f"And closing the network failed: {problem!r}")
+            return
+        verdict = self._verdict() if self.strict else None
+        if verdict is not None:
+            problems.append(verdict)
+        self._told = {*(self._told or ()), *self._findings()}
+        if len(problems) == 1:
+            raise problems[0]
+        if problems:
+            raise ExceptionGroup("the network could not be left in good order", problems)
+
+    async def _leave(self) -> list[Exception]:
+        """Close everything, and return what failed on the way."""
+        if self._state != "entered":
+            return []
+        problems: list[Exception] = []
+        try:
+            for session in self._sessions:
+                await session.close()
+            await _settle()
+            self._left_open = list(self._open_things())
+            await _collect(problems, self._stack.aclose())
+            for server in reversed(self.servers):
+                await _collect(problems, server.close())
+        finally:
+            self._state = "over"
+            await self.wire.__aexit__(None, None, None)
+            for host in self.hosts:
+                await host._close()
+        return problems
+
+    # Hosts --------------------------------------------------------------------------------------
+
+    def host(self, url: str | URL, *, by_hand: bool = False) -> Host:
+        """Declare a host whose answers the test writes down.
+
+        Args:
+            url: Scheme, name and, if it is not the usual one, port: ``"https://api.example"``.
+            by_hand: Whether requests without a stub wait for ``next_request()``. They do from
+                its first call on in any case.
+
+        Raises:
+            ValueError: If *url* can't be meant, or something is there already.
+            RuntimeError: If the network is not entered.
+        """
+        place = self._take(url, "host()")
+        checked = _check_url(url, "host()")
+        made = Host(self, checked, self.wire.host(_name(checked)), by_hand)
+        if self.wire.transport == "loopback":
+            made._starting = asyncio.ensure_future(made._start())
+        else:
+            made._start_in_memory()
+        self.hosts.append(made)
+        self._taken[_name(checked), _port(checked)] = place
+        return made
+
+    def serve(
+        self,
+        app: web.Application | web.BaseRunner,
+        url: str | URL,
+        *,
+        raise_app_exceptions: bool = False,
+    ) -> Coroutine[Any, Any, Server]:
+        """Serve an application of aiohttp: startup, cleanup contexts and shutdown run.
+
+        Args:
+            app: The application, or a runner that is not set up yet.
+            url: Under which URL.
+            raise_app_exceptions: Whether what a handler raises is raised in the client, in place
+                of a 500.
+
+        Raises:
+            TypeError: If *app* is no application.
+            ValueError: If *url* can't be meant, or something is there already.
+            Exception: What the startup raises; it is cleaned up then.
+        """
+        given: Any = app
+        if not isinstance(given, (web.Application, web.BaseRunner)):
+            hint = ": serve_asgi(app, url)" if callable(app) else ""
+            raise TypeError(
+                f"serve() needs an aiohttp.web.Application or a runner, got {app!r}. "
+                f"ASGI applications go another way{hint}"
+            )
+        server = self._new_server(app, url, "serve()", raise_app_exceptions)
+        return self._begin(server, partial(server._start_aiohttp, app), f"serve(..., {str(url)!r})")
+
+    def serve_asgi(
+        self,
+        app: ASGIApplication,
+        url: str | URL,
+        *,
+        lifespan: bool = True,
+        raise_app_exceptions: bool = False,
+    ) -> Coroutine[Any, Any, Server]:
+        """Serve an ASGI application, such as one of FastAPI or Starlette.
+
+        Args:
+            app: The application.
+            url: Under which URL.
+            lifespan: Whether its startup and shutdown run. One that knows no lifespan is served
+                without.
+            raise_app_exceptions: Whether what the application raises is raised in the client, in
+                place of a 500.
+
+        Raises:
+            TypeError: If *app* is no application.
+            ValueError: If *url* can't be meant, or something is there already.
+            Exception: What the startup raises; it is cleaned up then.
+        """
+        check_app(app)
+        server = self._new_server(app, url, "serve_asgi()", raise_app_exceptions)
+        starting = partial(server._start_asgi, app, lifespan)
+        return self._begin(server, starting, f"serve_asgi(..., {str(url)!r})")
+
+    async def serve_protocol(
+        self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
+    ) -> asyncio.AbstractServer:
+        """Have a protocol of asyncio listen at a host and a port, without HTTP.
+
+        Args:
+            factory: Makes a protocol for each connection.
+            host: The name.
+            port: The port, 1 to 65535.
+
+        Raises:
+            TypeError: If *factory* is none.
+            ValueError: If something is there already.
+        """
+        if not callable(factory):
+            raise TypeError(f"serve_protocol() needs a class or a function, got {factory!r}")
+        place = self._take(URL.build(scheme="tcp", host=host, port=port), "serve_protocol()")
+        server = await self.wire.listen(factory, host, port)
+        self._taken[host, port] = place
+        return server
+
+    def pass_through(self, *hosts: str, port: int | None = None) -> None:
+        """Let hosts be reached for real, by name or address.
+
+        Args:
+            hosts: Whom. ``"localhost"`` stands for the loopback addresses, too.
+            port: Only this port; ``None`` for all.
+        """
+        self.wire.pass_through(*hosts, port=port)
+
+    # Clients ------------------------------------------------------------------------------------
+
+    def client(self, base_url: str | URL | None = None, **options: Any) -> aiohttp.ClientSession:
+        """Return an ``aiohttp.ClientSession``, which the network closes when it is left.
+
+        Args:
+            base_url: What relative URLs are relative to.
+            options: Whatever ``ClientSession`` takes.
+
+        Raises:
+            RuntimeError: If the network is not entered.
+        """
+        self._refuse_unless_entered("client()")
+        if base_url is not None:
+            _check_scheme(URL(base_url), base_url, "client()")
+        session = aiohttp.ClientSession(base_url, **options)
+        self._sessions.append(session)
+        return session
+
+    # The habits of aiohttp's users --------------------------------------------------------------
+
+    async def aiohttp_server(self, app: Any, *, port: int | None = None, **options: Any) -> Any:
+        """Start an ``aiohttp.test_utils.TestServer``, and close it when the network is left.
+
+        With ``HTTPNetwork(transport="loopback")`` the same runs over real sockets.
+
+        Args:
+            app: The application.
+            port: The port; any free one by default.
+            options: Whatever ``TestServer.start_server()`` takes.
+        """
+        from aiohttp.test_utils import TestServer
+
+        self._refuse_unless_entered("aiohttp_server()")
+        server = TestServer(app, port=port)
+        await server.start_server(**options)
+        self._stack.push_async_callback(server.close)
+        return server
+
+    async def aiohttp_client(self, app: Any, **options: Any) -> Any:
+        """Start an ``aiohttp.test_utils.TestClient`` for an application or a ``TestServer``.
+
+        Args:
+            app: What it talks to.
+            options: Whatever ``TestClient`` takes.
+        """
+        from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+
+        self._refuse_unless_entered("aiohttp_client()")
+        server = app if isinstance(app, BaseTestServer) else TestServer(app)
+        client: Any = TestClient(server, **options)
+        await client.start_server()
+        self._stack.push_async_callback(client.close)
+        return client
+
+    def free_tcp_port(self) -> int:
+        """Return a port of 127.0.0.1 at which nothing listens."""
+        self._refuse_unless_entered("free_tcp_port()")
+        if self.wire.transport == "memory":
+            return self.wire._free_port(["127.0.0.1"])
+        from aiohttp.test_utils import unused_port
+
+        return int(unused_port())
+
+    # The log and the verdict --------------------------------------------------------------------
+
+    async def wait_calls(self, count: int = 1, *, timeout: Seconds | None = None) -> list[Any]:
+        """Wait until there have been *count* requests in all; see :meth:`CallLog.wait`."""
+        return await self.calls.wait(count, timeout=timeout)
+
+    async def assert_silence(self, duration: Seconds) -> None:
+        """Assert that no request comes for so long; see :meth:`CallLog.assert_silence`."""
+        await self.calls.assert_silence(duration)
+
+    def findings(self) -> list[str]:
+        """Return what would fail the test now, each as a text."""
+        return list(self._findings())
+
+    def _findings(self, unused: bool = True) -> Iterator[str]:
+        for attempt in self.wire.undeclared:
+            yield (
+                f"{attempt}\n  Nobody declared it. To answer it: net.host(...); to let it be: "
+                "net.pass_through(...)"
+            )
+        yield from (unmatched.text for unmatched in self._unmatched)
+        yield from self._exceptions
+        for server in self.servers:
+            yield from server._reported.values()
+        yield from self._left_open
+        yield from self._promised.values()
+        for host in self.hosts if unused else ():
+            yield from (describe_unused(stub) for stub in host.stubs if stub._is_owed)
+
+    def _verdict(self) -> Any:
+        # After a failure of the test that has a note, what follows from it is no news.
+        told = self._told
+        findings = self._findings(unused=told is None)
+        return make_error(found for found in findings if told is None or found not in told)
+
+    def _asynctesting_witness(self, error: BaseException) -> None:
+        """Tell on the failure of a test what the network has seen so far."""
+        if self._state == "over":
+            return
+        verdict = self._verdict()
+        if verdict is not None and self.strict:
+            error.add_note(f"Beside this, {verdict}")
+        self._told = {*(self._told or ()), *self._findings()}
+
+    def _open_things(self) -> Iterator[str]:
+        waiting = [(host, exchange.call) for host in self.hosts for exchange in host._waiting]
+        for host, call in waiting:
+            text = describe_unmatched(call, host).text
+            yield f"{text}\n  It waited for next_request(), which was not called again."
+        for listener in [*self.hosts, *self.servers]:
+            for call, request in listener._under_way.items():
+                transport = request.transport
+                is_open = transport is not None and not transport.is_closing()
+                if is_open and call not in [call for _, call in waiting]:
+                    what = "websocket" if "Upgrade" in request.headers else "request"
+                    yield f"{call}: the {what} was still open when the network was left"
+        for connection in self.wire.connections:
+            if _is_forgotten(connection):
+                place = getattr(connection, "place", "")
+                where = f"\n  opened at  {place}" if place else ""
+                yield f"connection to {connection.target} was never closed{where}"
+
+    def _note_exception(self, request: str, error: BaseException) -> None:
+        self._exceptions.append(describe_exception(request, error))
+
+    # Checks -------------------------------------------------------------------------------------
+
+    def _refuse_unless_entered(self, what: str) -> None:
+        if self._state == "new":
+            raise RuntimeError(
+                f"{what} needs a network that is entered: 'async with HTTPNetwork() as net:', or "
+                "self.network() in asyncSetUp or in the test"
+            )
+        if self._state == "over":
+            raise RuntimeError(f"{what} came too late: the network has been left")
+
+    def _refuse_if_over(self, what: str) -> None:
+        if self._state == "over":
+            raise RuntimeError(f"{what} came too late: the network has been left")
+
+    def _take(self, url: str | URL, what: str) -> Place | None:
+        """Reserve name and port of *url*, and return the line that wants it."""
+        self._refuse_unless_entered(what)
+        checked = url if what == "serve_protocol()" else _check_url(url, what)
+        key = _name(URL(checked)), _port(URL(checked))
+        if key in self._taken:
+            before = self._taken[key]
+            where = f" (at {before})" if before is not None else ""
+            raise ValueError(
+                f"{what} got {str(url)!r}, and {key[0]} port {key[1]} is taken already{where}. "
+                "Keep what the first call returned, or give another port"
+            )
+        return user_place()
+
+    def _new_server(self, app: Any, url: str | URL, what: str, raising: bool) -> Server:
+        place = self._take(url, what)
+        checked = _check_url(url, what)
+        server = Server(self, checked, self.wire.host(_name(checked)), app, raising)
+        self._taken[_name(checked), _port(checked)] = place
+        return server
+
+    def _begin(
+        self, server: Server, starting: Callable[[], Awaitable[None]], what: str
+    ) -> Coroutine[Any, Any, Server]:
+        place = self._taken[_name(server.url), _port(server.url)]
+        where = f"; called at  {place}" if place is not None else ""
+        self._promised[server] = f"{what} was never awaited, so nothing was served{where}"
+
+        async def begin() -> Server:
+            del self._promised[server]
+            try:
+                await starting()
+            except BaseException:
+                self._taken.pop((_name(server.url), _port(server.url)), None)
+                raise
+            self.servers.append(server)
+            return server
+
+        return begin()
+
+    async def _listen(self, server: web.Server, url: URL) -> asyncio.AbstractServer:
+        return await self.wire.listen(
+            server, _name(url), _port(url), tls=url.scheme in ("https", "wss")
+        )
+
+
+async def _collect(problems: list[Exception], closing: Awaitable[Any]) -> None:
+    try:
+        await closing
+    except Exception as error:
+        problems.append(error)
+
+
+async def _settle() -> None:
+    """Let closed connections be noticed at their other ends."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def _is_forgotten(connection: Connection) -> bool:
+    """Tell whether a client has left its connection open that keeps none in a pool."""
+    client = connection.client
+    if client.is_closing():
+        return False
+    try:
+        protocol = client.get_protocol()
+    except AssertionError:
+        return False
+    return not type(protocol).__module__.startswith(_POOLING)
+
+
+def _check_url(url: str | URL, what: str) -> URL:
+    if not isinstance(url, (str, URL)):
+        raise TypeError(f"{what} needs a URL such as 'https://api.example', got {url!r}")
+    try:
+        checked = URL(url)
+        port = checked.port
+    except ValueError as error:
+        raise ValueError(f"{what} got {url!r}, which is no URL: {error}") from None
+    _check_scheme(checked, url, what)
+    if not checked.host or port == 0:
+        raise ValueError(f"{what} got {str(url)!r}, which names no host. Write 'https://name'")
+    extra = checked.relative() if checked.path not in ("", "/") else None
+    if extra is not None or checked.query_string or checked.fragment:
+        raise ValueError(
+            f"{what} got {str(url)!r}, and a host has no path. Write {str(checked.origin())!r}, "
+            "and give the path to the stub or the client"
+        )
+    return checked.origin()
+
+
+def _check_scheme(url: URL, given: str | URL, what: str) -> None:
+    if url.scheme not in _PORTS:
+        right = str(given) if "://" not in str(given) else str(given).partition("://")[2]
+        raise ValueError(
+            f"{what} got {str(given)!r}, whose scheme is {url.scheme!r}. Write 'http://{right}' or "
+            f"'https://{right}'"
+        )
+
+
+def _name(url: URL) -> str:
+    return url.host or ""
+
+
+def _port(url: URL) -> int:
+    return url.port or _PORTS.get(url.scheme, 0)

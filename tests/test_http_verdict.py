@@ -1,0 +1,402 @@
+"""The verdict: what fails a test although its code noticed nothing, and how that is told."""
+
+from __future__ import annotations
+
+import asyncio
+import unittest
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from asynctesting import AsyncTestCase, HTTPNetwork, NetworkVerdictError
+from tests.support import Outcome, run_case
+
+
+class Case(AsyncTestCase):
+    """A small case that the tests run from outside."""
+
+    async def asyncSetUp(self) -> None:
+        self.net = self.network()
+        self.api = self.net.host("https://api.test")
+        self.client = self.net.client("https://api.test")
+
+    async def price(self, path: str = "/v2/price") -> int:
+        """Fetch a price as careless code does."""
+        try:
+            async with self.client.get(path) as response:
+                response.raise_for_status()
+                found: int = await response.json()
+                return found
+        except aiohttp.ClientError:
+            return 0
+
+
+class VerdictCase(unittest.TestCase):
+    def verdict(self, outcome: Outcome) -> NetworkVerdictError:
+        self.assertEqual(len(outcome.failures), 1, outcome.report)
+        self.assertEqual(len(outcome.errors), 0, outcome.report)
+        (error,) = outcome.raised
+        assert isinstance(error, NetworkVerdictError), error
+        return error
+
+    def finding(self, case: type[unittest.TestCase]) -> str:
+        findings = self.verdict(run_case(case)).findings
+        self.assertEqual(len(findings), 1, findings)
+        return findings[0]
+
+
+class FindingTests(VerdictCase):
+    def test_a_swallowed_request_without_a_stub(self) -> None:
+        """It fails the test, with the nearest stub and the field that differs."""
+
+        class Swallowing(Case):
+            async def test_it(self) -> None:
+                self.api.get("/v1/price").respond(json=3).optional()
+                self.assertEqual(await self.price(), 0)
+
+        text = self.finding(Swallowing)
+
+        self.assertIn("GET https://api.test/v2/price: no stub answers it.", text)
+        self.assertIn("The nearest stub is GET /v1/price; the request differs in:", text)
+        self.assertRegex(text, r"path  expected  /v1/price\n +got       /v2/price")
+        self.assertRegex(text, r"stub made at  .*test_http_verdict\.py:\d+   self\.api\.get")
+
+    def test_the_client_is_told_the_same(self) -> None:
+        """A 501 whose text is the finding, for whoever prints the response."""
+        texts: list[str] = []
+
+        class Printing(Case):
+            async def test_it(self) -> None:
+                async with self.client.get("/x") as response:
+                    texts.append(f"{response.status} {response.reason} {await response.text()}")
+
+        text = self.finding(Printing)
+
+        self.assertEqual(texts, [f"501 No stub {text}\n"])
+        self.assertIn("https://api.test has no stubs. Make one before the request is sent:", text)
+        self.assertIn("host.get('/x').respond(...)", text)
+
+    def test_a_stub_that_is_used_up(self) -> None:
+        """The message says how often it has answered, and what to write."""
+
+        class Often(Case):
+            async def test_it(self) -> None:
+                self.api.get("/").respond(json=1)
+                await self.price("/")
+                await self.price("/")
+
+        text = self.finding(Often)
+
+        self.assertIn("The stub GET / fits, but is used up: it answered 1 of 1.", text)
+        self.assertIn(".times(n) or .repeat()", text)
+
+    def test_a_client_that_repeats_by_itself(self) -> None:
+        """aiohttp sends a GET again if its connection breaks, which surprises everybody once."""
+
+        class Breaking(Case):
+            async def test_it(self) -> None:
+                self.api.get("/").respond().fault("reset")
+                await self.price("/")
+
+        self.assertIn("aiohttp repeats a GET once by itself", self.finding(Breaking))
+
+    def test_the_same_request_again_and_again(self) -> None:
+        """It is told once, with a number."""
+
+        class Insisting(Case):
+            async def test_it(self) -> None:
+                for _ in range(100):
+                    await self.price()
+
+        text = self.finding(Insisting)
+        self.assertIn("... and 99 more of these", text)
+
+    def test_a_stub_that_came_too_late(self) -> None:
+        """The request was refused before it was made."""
+
+        class Late(Case):
+            async def test_it(self) -> None:
+                await self.price("/")
+                self.api.get("/").respond()
+
+        unmatched, unused = self.verdict(run_case(Late)).findings
+        self.assertIn("Make one before the request is sent", unmatched)
+        self.assertIn("stub GET / at https://api.test was never used; made at", unused)
+
+    def test_an_unused_stub(self) -> None:
+        """And one that was used less often than it said."""
+
+        class Unused(Case):
+            async def test_it(self) -> None:
+                self.api.get("/a").respond().repeat()
+                self.api.get("/b").respond(json=1).times(3)
+                self.api.get("/c").optional()
+                self.api.get("/d").respond(json=1).repeat()
+                await self.price("/b")
+                await self.price("/d")
+
+        first, second = self.verdict(run_case(Unused)).findings
+        self.assertIn("stub GET /a at https://api.test was never used", first)
+        self.assertIn("stub GET /b at https://api.test answered 1 of 3 calls", second)
+
+    def test_an_undeclared_host(self) -> None:
+        """Its name is not known, and who asked for it is told."""
+
+        class Wandering(Case):
+            async def test_it(self) -> None:
+                await self.price("http://elsewhere.test/")
+
+        text = self.finding(Wandering)
+        self.assertIn("name looked up: elsewhere.test", text)
+        self.assertIn("test_http_verdict.py", text)
+        self.assertIn("net.host(...)", text)
+
+    def test_a_handler_that_raised(self) -> None:
+        """Of a stub and of a server alike: the client got a 500, and nobody asked why."""
+
+        class Crashing(Case):
+            async def test_it(self) -> None:
+                async def handler(request: web.Request) -> web.StreamResponse:
+                    raise KeyError("price")
+
+                self.api.get("/").respond_with(handler)
+                app = web.Application()
+                app.router.add_get("/", handler)
+                await self.net.serve(app, "http://shop.test")
+                with self.assertLogs("aiohttp.server"):
+                    await self.price("http://shop.test/")
+                await self.price("/")
+
+        first, second = self.verdict(run_case(Crashing)).findings
+        for text, url in ((first, "https://api.test/"), (second, "http://shop.test/")):
+            self.assertIn(f"GET {url}: its handler raised KeyError: 'price'", text)
+            self.assertRegex(text, r'at  .*test_http_verdict\.py:\d+   raise KeyError\("price"\)')
+
+    def test_an_open_websocket(self) -> None:
+        """The client has not closed it when the network is left."""
+
+        class Open(Case):
+            async def asyncSetUp(self) -> None:
+                self.session = await self.enterAsyncContext(aiohttp.ClientSession())
+                self.addAsyncCleanup(self.close_late)
+                await super().asyncSetUp()
+
+            async def close_late(self) -> None:
+                await self.ws.close()
+
+            async def test_it(self) -> None:
+                socket = self.api.websocket("/ws")
+                self.ws = await self.session.ws_connect("https://api.test/ws")
+                await socket.accepted()
+
+        self.assertEqual(
+            self.finding(Open),
+            "GET https://api.test/ws: the websocket was still open when the network was left",
+        )
+
+    def test_a_request_that_nobody_answered(self) -> None:
+        """It waits for the test, which does not ask again."""
+
+        class Waiting(Case):
+            async def test_it(self) -> None:
+                self.task = asyncio.create_task(self.price("/a"))
+                (await self.api.next_request()).respond(json=1)
+                await self.task
+                self.task = asyncio.create_task(self.price("/b"))
+                await self.api.wait_calls(2)
+                self.task.cancel()
+
+        outcome = run_case(Waiting)
+        self.assertTrue(outcome.wasSuccessful(), "its client has gone, so it is not open\n")
+
+        class Open(Case):
+            async def test_it(self) -> None:
+                session = await self.enterAsyncContext(aiohttp.ClientSession())
+                other = await self.enterAsyncContext(asyncio.TaskGroup())
+                self.net.host("http://hand.test", by_hand=True)
+                task = other.create_task(session.get("http://hand.test/b"))
+                await self.net.wait_calls(1)
+                await self.net.leave()
+                await asyncio.wait([task])
+
+        outcome = run_case(Open)
+        self.assertIn("It waited for next_request()", outcome.report)
+
+    def test_a_stream_that_was_never_closed(self) -> None:
+        """Beside HTTP, who opens a connection closes it."""
+
+        class Raw(Case):
+            async def test_it(self) -> None:
+                await self.net.serve_protocol(asyncio.Protocol, "raw.test", 7000)
+                self.ends = await asyncio.open_connection("raw.test", 7000)
+
+            async def asyncTearDown(self) -> None:
+                self.addAsyncCleanup(asyncio.sleep, 0)
+
+        self.assertIn("connection to raw.test:7000 was never closed", run_case(Raw).report)
+
+    def test_serve_without_await(self) -> None:
+        """Nothing was served; the line is told."""
+
+        class Forgetful(Case):
+            leaks = "off"
+
+            async def test_it(self) -> None:
+                self.server = self.net.serve(web.Application(), "http://shop.test")
+                await self.price("http://shop.test/")
+                self.server.close()
+
+        text = "\n".join(self.verdict(run_case(Forgetful)).findings)
+        self.assertIn("serve(..., 'http://shop.test') was never awaited", text)
+        self.assertIn("test_http_verdict.py", text)
+
+    def test_sessions_that_are_closed_in_order(self) -> None:
+        """A client that is closed after the network, or by it, left nothing open."""
+
+        class Orderly(Case):
+            async def asyncSetUp(self) -> None:
+                self.outer = await self.enterAsyncContext(aiohttp.ClientSession())
+                await super().asyncSetUp()
+                self.inner = await self.enterAsyncContext(aiohttp.ClientSession())
+
+            async def test_it(self) -> None:
+                self.api.get("/").respond(json=1).repeat()
+                for client in (self.outer, self.inner, self.client):
+                    async with client.get("https://api.test/") as response:
+                        await response.read()
+
+        outcome = run_case(Orderly)
+        self.assertTrue(outcome.wasSuccessful(), outcome.report)
+
+
+class TellingTests(VerdictCase):
+    def test_the_traceback_shows_the_test(self) -> None:
+        """And no line of ours."""
+
+        class Unused(Case):
+            async def test_it(self) -> None:
+                self.api.get("/a")
+
+        report = run_case(Unused).report
+
+        self.assertRegex(report, r'File ".*test_http_verdict\.py", line \d+, in test_it')
+        self.assertNotIn("asynctesting/http", report.replace("tests/test_http", ""))
+
+    def test_a_failing_test_gets_a_note(self) -> None:
+        """Its own failure stays the only one, and has what the network saw."""
+
+        class Failing(Case):
+            async def test_it(self) -> None:
+                self.api.get("/v1/price")
+                self.assertEqual(await self.price(), 3)
+
+        outcome = run_case(Failing)
+
+        self.assertEqual([type(error) for error in outcome.raised], [AssertionError])
+        (note,) = outcome.raised[0].__notes__
+        self.assertIn("Beside this, the network has seen 2 things", note)
+        self.assertIn("no stub answers it", note)
+        self.assertIn("AssertionError: 0 != 3", outcome.report)
+
+    def test_a_failing_test_that_entered_it_by_hand(self) -> None:
+        """The same for ``enterAsyncContext`` and for ``async with``."""
+
+        class Entering(AsyncTestCase):
+            async def test_it(self) -> None:
+                net = await self.enterAsyncContext(HTTPNetwork())
+                net.host("http://a.test").get("/")
+                self.fail("mine")
+
+        class With(AsyncTestCase):
+            async def test_it(self) -> None:
+                async with HTTPNetwork() as net:
+                    net.host("http://a.test").get("/")
+                    self.fail("mine")
+
+        for case in (Entering, With):
+            outcome = run_case(case)
+            self.assertEqual([str(error) for error in outcome.raised], ["mine"])
+            self.assertIn("was never used", outcome.raised[0].__notes__[0])
+
+    def test_a_plain_case(self) -> None:
+        """In a case of the standard library it is a failure as well."""
+
+        class Plain(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self) -> None:
+                self.net = await self.enterAsyncContext(HTTPNetwork())
+                self.net.host("http://a.test").get("/")
+
+            async def test_it(self) -> None: ...
+
+        self.assertIn("was never used", self.finding(Plain))
+
+    def test_an_expected_failure(self) -> None:
+        """The verdict counts as the failure that was expected."""
+
+        class Expected(Case):
+            @unittest.expectedFailure
+            async def test_it(self) -> None:
+                self.fail("expected")
+
+        self.assertEqual(len(run_case(Expected).expectedFailures), 1)
+
+    def test_a_skipped_test(self) -> None:
+        """It leaves its stubs unused, and that is no finding."""
+
+        class Skipped(Case):
+            async def test_it(self) -> None:
+                self.api.get("/")
+                self.skipTest("not today")
+
+        outcome = run_case(Skipped)
+        self.assertEqual((len(outcome.skipped), outcome.raised), (1, []))
+
+    def test_not_strict(self) -> None:
+        """What was seen is listed, and fails nothing."""
+        found: list[str] = []
+
+        class Lenient(AsyncTestCase):
+            async def test_it(self) -> None:
+                net = self.network(strict=False)
+                net.host("http://a.test").get("/")
+                found.extend(net.findings())
+
+        self.assertTrue(run_case(Lenient).wasSuccessful())
+        self.assertIn("was never used", found[0])
+
+    def test_a_failing_shutdown(self) -> None:
+        """It is reported beside the verdict, and the network is left all the same."""
+
+        class Failing(Case):
+            async def test_it(self) -> None:
+                async def fail(app: Any) -> None:
+                    raise ConnectionError("no farewell")
+
+                app = web.Application()
+                app.on_shutdown.append(fail)
+                await self.net.serve(app, "http://shop.test")
+                self.api.get("/")
+
+        outcome = run_case(Failing)
+
+        (error,) = outcome.raised
+        assert isinstance(error, ExceptionGroup)
+        self.assertEqual(
+            [type(each) for each in error.exceptions], [ConnectionError, NetworkVerdictError]
+        )
+
+    def test_set_up_where_no_loop_runs(self) -> None:
+        """The message says where to call it."""
+
+        class TooEarly(AsyncTestCase):
+            def setUp(self) -> None:
+                self.network()
+
+            async def test_it(self) -> None: ...
+
+        self.assertIn("in asyncSetUp() or in an 'async def' test", run_case(TooEarly).report)
+
+
+if __name__ == "__main__":
+    unittest.main()
