@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ._clockwork import Clockwork, Idle, Timer, identity
 from ._modes import Hold, Mode, Region
-from ._seconds import NS, Seconds, check_horizon, check_number, duration_ns
+from ._seconds import NS, Seconds, check_horizon, check_limit, check_number, duration_ns
 from .errors import LivelockError
 
 __all__ = ["Idle", "Mode", "VirtualClock"]
@@ -23,6 +23,24 @@ __all__ = ["Idle", "Mode", "VirtualClock"]
 __unittest = True
 
 _T = TypeVar("_T")
+
+
+class _Limit:
+    """A limit that may be set on a clock, and is checked there, where the line is that sets it."""
+
+    def __init__(self, default: float, *, lowest: float = 0) -> None:
+        self._default = default
+        self._lowest = lowest
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, clock: object, owner: type) -> Any:
+        return vars(clock).get(self._name, self._default) if clock is not None else self._default
+
+    def __set__(self, clock: object, value: Any) -> None:
+        check_limit(value, f"clock.{self._name}", self._lowest)
+        vars(clock)[self._name] = value
 
 
 class VirtualClock(Clockwork):
@@ -58,13 +76,13 @@ class VirtualClock(Clockwork):
 
     #: How many times the loop may turn at one instant of virtual time, without ever having to
     #: wait, before that counts as a :exc:`LivelockError`. Set it on a clock, or for all here.
-    max_turns = 100_000
+    max_turns = _Limit(100_000, lowest=1)
     #: Real seconds for which the clock stands still where it can't be known whether something
     #: real is under way: a connection on which a greeting may come, a thread in a wait of its own.
-    grace = 0.05
+    grace = _Limit(0.05)
     #: Real seconds after which work that may never end (an answer from a server outside, a thread
     #: that computes) no longer holds the clock. When it runs out, that is said by a warning.
-    patience = 2.0
+    patience = _Limit(2.0)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self.describe())}>"
@@ -133,8 +151,9 @@ class VirtualClock(Clockwork):
         self._check_thread("call_at()")
         if self._driver is not None:
             return self._driver.call_at(when, callback, *args)
+        deadline_ns = self._deadline_ns(when)
         timer = Timer(self, float(when), callback, args)
-        self._push(self._deadline_ns(when), timer)
+        self._push(deadline_ns, timer)
         return timer
 
     # Letting time pass --------------------------------------------------------------------------
@@ -177,8 +196,8 @@ class VirtualClock(Clockwork):
         """
         self._check_movable("advance_to()")
         check_number(when, "advance_to()")
-        target_ns = self._deadline_ns(when)
-        if target_ns < self._now_ns or not math.isfinite(when):
+        target_ns = self._deadline_ns(when) if math.isfinite(when) else -1
+        if target_ns < self._now_ns:
             raise ValueError(
                 f"advance_to() needs a finite time that has not passed, got {when!r}: the clock "
                 f"reads {self._now!r} and never runs backwards. To go on by a number of seconds, "
@@ -232,10 +251,10 @@ class VirtualClock(Clockwork):
             RuntimeError: As for :meth:`advance`.
         """
         self._check_movable("advance_until_idle()")
-        if max_timers < 1:
+        if not hasattr(max_timers, "__index__") or max_timers < 1:
             raise ValueError(
-                f"advance_until_idle() needs max_timers >= 1, got {max_timers!r}: it is how many "
-                "deadlines it may stop at"
+                f"advance_until_idle() needs a whole number max_timers >= 1, got {max_timers!r}: "
+                "it is how many deadlines it may stop at"
             )
         before_ns = self._now_ns
         end_ns = before_ns + duration_ns(limit, "advance_until_idle(limit)")
@@ -331,7 +350,7 @@ class VirtualClock(Clockwork):
         """Return a context manager in which the clock runs with real time, from where it is."""
         return Region(self, Mode.REAL)
 
-    def hold(self, reason: str = "hold()") -> Hold:
+    def hold(self, reason: Any = "hold()") -> Hold:
         """Return a context manager in which time does not jump.
 
         For real work that the loop can't see, such as a device or a process of another test
@@ -346,6 +365,11 @@ class VirtualClock(Clockwork):
             ...     clock
             <VirtualClock auto now=0.000s elapsed=0.000s timers=0 held_by='the scanner warms up'>
         """
+        if not isinstance(reason, str):  # a number of seconds, as in sleep()
+            raise TypeError(
+                f"hold() takes a reason for reports, got {reason!r}: no time is set for it, it "
+                "lasts until it is left. Write 'with clock.hold():' around what is under way"
+            )
         return Hold(self, reason)
 
     def background(self, thing: _T) -> _T:

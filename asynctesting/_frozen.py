@@ -33,6 +33,7 @@ import freezegun
 import freezegun.api
 
 from . import _patched_time
+from ._seconds import check_number
 
 __unittest = True
 
@@ -54,13 +55,21 @@ class WallClock(freezegun.api.FrozenDateTimeFactory):
 
     _follow_ns: Callable[[], int] | None = None
     _origin_ns = 0
+    #: What it follows where no clock of a test is there.
+    alone_ns: Callable[[], int] | None = None
 
     def __call__(self) -> dt.datetime:
         """Return the time now: UTC, without a time zone."""
         if self._follow_ns is None:
             return self.time_to_freeze
         elapsed_ns = self._follow_ns() - self._origin_ns
-        return self.time_to_freeze + dt.timedelta(microseconds=elapsed_ns // 1000)
+        try:
+            return self.time_to_freeze + dt.timedelta(microseconds=elapsed_ns // 1000)
+        except OverflowError:
+            raise OverflowError(
+                f"the wall clock was at {self.time_to_freeze} and has gone {elapsed_ns / 1e9:g} s "
+                "with its clock, and dates end with the year 9999. Begin at an earlier frozen_time"
+            ) from None
 
     def __repr__(self) -> str:
         state = "goes" if self._follow_ns else "stands still"
@@ -71,15 +80,33 @@ class WallClock(freezegun.api.FrozenDateTimeFactory):
 
         Args:
             delta: Seconds, or a ``timedelta``; a negative one sets it back.
+
+        Raises:
+            ValueError: If *delta* is not finite, or leads out of the years 1 to 9999.
+            TypeError: If it is no number.
         """
         if not isinstance(delta, dt.timedelta):
-            delta = dt.timedelta(seconds=delta)
-        self.time_to_freeze += delta
+            check_number(delta, "tick()")
+        try:
+            span = delta if isinstance(delta, dt.timedelta) else dt.timedelta(seconds=delta)
+            self.time_to_freeze += span
+        except (ValueError, OverflowError):
+            raise ValueError(
+                f"tick() can't set the wall clock forward by {delta!r}: it shows "
+                f"{self.time_to_freeze}, and dates begin with the year 1 and end with 9999"
+            ) from None
         return self()
 
     def move_to(self, target_datetime: Any) -> None:
         """Set the wall clock to *target_datetime*; from there it goes on as before."""
         self.begin(parse(target_datetime), self._follow_ns)
+
+    def look_who_leads(self) -> None:
+        """Follow the clock that now answers ``time.monotonic()``, from the present reading on."""
+        patch = _patched_time.innermost()
+        follow_ns = self.alone_ns if patch is None else patch.peek_ns
+        if follow_ns != self._follow_ns:
+            self.begin(self(), follow_ns)
 
     def begin(self, start: dt.datetime, follow_ns: Callable[[], int] | None) -> None:
         """Read *start* now, and go on from there.
@@ -165,6 +192,8 @@ class Freeze:
             self._give_back(monotonic)
         factory.__class__ = WallClock
         wall: WallClock = factory
+        self._look_who_leads = wall.look_who_leads
+        _patched_time.listeners.append(self._look_who_leads)
         return wall
 
     def _give_back(self, monotonic: dict[str, Any]) -> None:
@@ -177,6 +206,7 @@ class Freeze:
 
     def stop(self) -> None:
         """Thaw."""
+        _patched_time.listeners.remove(self._look_who_leads)
         self._freezer.stop()
         freezegun.api.call_stack_inspection_limit = self._limit
         if not freezegun.api.freeze_factories:

@@ -63,6 +63,11 @@ class Region:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Literal[False]:
+        if self not in self._clock._regions:
+            raise RuntimeError(
+                f"this {self.mode.value}() region is left, but nobody has entered it: write "
+                f"'with clock.{self.mode.value}():'"
+            )
         self._clock._regions.remove(self)
         self._clock._follow_regions()
         return False
@@ -87,5 +92,10 @@ class Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Literal[False]:
+        if self not in self._clock._holds:
+            raise RuntimeError(
+                "this hold() is left, but nobody has entered it: write 'with clock.hold():'"
+            )
         self._clock._holds.remove(self)
+        self._clock._see_whether_only_timers()
         return False

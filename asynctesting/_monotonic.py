@@ -11,8 +11,8 @@ from typing import Any
 
 from . import _patched_time
 from ._patched_time import TimePatch
-from ._region import Region
-from ._seconds import NS, Seconds, duration_ns
+from ._region import Region, check_by_name, check_switch
+from ._seconds import NS, Seconds, check_number, duration_ns
 from ._virtual_loop import VirtualEventLoop
 from .errors import ClockScriptError
 
@@ -98,6 +98,10 @@ class MonotonicClock:
         Raises:
             ValueError: If there are none, one is not finite, or they run backwards.
         """
+        if not hasattr(readings, "__iter__"):
+            raise TypeError(
+                f"script() needs a list of readings, such as [0.0, 3600.0], got {readings!r}"
+            )
         script = deque(_reading_ns(reading) for reading in readings)
         if not script:
             raise ValueError("script() needs at least one reading, such as script([0.0, 3600.0])")
@@ -124,14 +128,14 @@ class MonotonicClock:
 
 
 def _reading_ns(reading: float) -> int:
-    if isinstance(reading, bool) or not isinstance(reading, (int, float)):
-        raise TypeError(f"script() needs readings in seconds, got {reading!r}")
+    check_number(reading, "script()")
     return duration_ns(reading, "script()")
 
 
 class MonotonicRegion(Region):
     def __init__(self, start: Seconds | None, perf_counter: bool) -> None:
         super().__init__()
+        check_switch(perf_counter, "perf_counter")
         self._start = start
         self._perf_counter = perf_counter
         MonotonicClock(start=start)  # a bad value is said where it is written
@@ -159,7 +163,7 @@ class MonotonicRegion(Region):
 
 
 def monotonic_clock(
-    *, start: Seconds | None = None, perf_counter: bool = False
+    *positional: Any, start: Seconds | None = None, perf_counter: bool = False
 ) -> AbstractContextManager[MonotonicClock] | Any:
     """Return a region in which ``time.monotonic()`` reads a clock that is moved by hand.
 
@@ -177,4 +181,5 @@ def monotonic_clock(
         ...     time.monotonic()
         3600.0
     """
+    check_by_name(positional, "monotonic_clock")
     return MonotonicRegion(start, perf_counter)

@@ -46,6 +46,8 @@ def real_ns() -> int:
 
 
 _open: list[TimePatch] = []
+#: Called when another patch answers from now on.
+listeners: list[Callable[[], None]] = []
 
 
 def _reading_ns() -> int | None:
@@ -120,6 +122,8 @@ class TimePatch:
             importlib.import_module("._frozen", __package__)
         _open.append(self)
         self.reassert()
+        for listener in listeners:
+            listener()
 
     def reassert(self) -> None:
         """Put the stand-ins in place again, where somebody has replaced them meanwhile."""
@@ -139,6 +143,8 @@ class TimePatch:
             if name not in kept and namespace.get(attribute) is _STAND_INS[name]:
                 namespace[attribute] = getattr(_Real, name)
         self._bound = []
+        for listener in listeners:
+            listener()
 
 
 def innermost() -> TimePatch | None:

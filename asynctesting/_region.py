@@ -21,6 +21,31 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 REGION = "__asynctesting_region__"
 
 
+def check_switch(value: object, name: str) -> None:
+    """Refuse what is neither true nor false; a text such as ``"no"`` would count as true.
+
+    Raises:
+        TypeError: If *value* is anything else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def check_by_name(values: tuple[object, ...], region: str) -> None:
+    """Refuse arguments without a name, which are nearly always a decorated function.
+
+    Raises:
+        TypeError: If there are any.
+    """
+    if callable(next(iter(values), None)):
+        raise TypeError(f"write @{region}() with its parentheses: it makes the decorator")
+    if values:
+        raise TypeError(
+            f"{region}() takes its options by name, got {values[0]!r}: the first reading is "
+            f"{region}(start=...)"
+        )
+
+
 class Region(AbstractContextManager[Any]):
     """A stretch of time with a clock of its own; as a decorator, the run of one function.
 
@@ -45,6 +70,8 @@ class Region(AbstractContextManager[Any]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if not self._open:
+            raise RuntimeError("this clock region is left, but nobody has entered it: use 'with'")
         self._open.pop()()
 
     def __call__(self, function: _F) -> _F:
@@ -110,3 +137,22 @@ def check_order(cls: type, mixin: type) -> None:
             f"{cls.__qualname__} has {name} behind its test case, where unittest never calls it. "
             f"Write it first: class {cls.__name__}({name}, ...)"
         )
+
+
+def check_attribute(cls: type, name: str, mixin: type) -> None:
+    """Refuse a class that has something else under the name by which its tests find their clock.
+
+    Raises:
+        SettingError: If there is such a thing; a property of the class's own is none.
+    """
+    found = inspect.getattr_static(cls, name)
+    if not isinstance(found, property):
+        raise SettingError(
+            f"{cls.__qualname__}.{name} is {found!r}, which hides the clock that {mixin.__name__} "
+            "gives to each test. Call it something else"
+        )
+
+
+def has_tests(cls: type) -> bool:
+    """Tell whether unittest would find a test in *cls*."""
+    return any(name == "runTest" or name.startswith("test") for name in dir(cls))

@@ -10,6 +10,7 @@ loop as it was.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from . import _internals
 from ._executor import DaemonExecutor
 from ._leaks import Collector, open_transports
-from ._loop import LazyEventLoop, lazy_loop_works
+from ._loop import LazyEventLoop, lazy_loop_works, makers
 from ._phases import Loop, Phases, abandon, abandoned
 from ._report import describe_tasks, indent
 from ._watchdog import Interruption, Watch
@@ -63,7 +64,8 @@ class Scope(Phases):
         self.watch = Watch(name, limit, self)
         self.collector = collector
         self._context = context
-        self._factory = factory
+        # In a region of virtual time, its loops.
+        self._factory = factory or makers.get(threading.get_ident())
         self._debug = debug
         self._close_with = close_loop
 

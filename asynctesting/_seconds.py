@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 
 __unittest = True
 
@@ -57,25 +58,52 @@ def bad_duration(seconds: object, what: str) -> ValueError:
     """Return the error for a span that is negative or not finite."""
     return ValueError(
         f"{what} needs finite seconds >= 0, got {seconds!r}: a clock never runs backwards, and "
-        "has to arrive. To begin earlier, build VirtualClock(start=...)"
+        "has to arrive. Where it begins is another matter: start=..., or clock_start on a class"
     )
 
 
 def check_number(value: object, what: str) -> None:
-    """Refuse what is no number.
+    """Refuse what is no number, and what can't be added to one.
 
     Raises:
-        TypeError: If *value* is none, or is a truth value.
+        TypeError: If *value* is none, is a truth value, or is a ``Decimal``, which event loops
+            refuse as well.
     """
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise not_a_time(value, what, TypeError)
+    try:
+        value + 0.0  # type: ignore[operator]
+    except TypeError:
+        raise not_a_time(value, what, TypeError) from None
+    except OverflowError:
+        pass  # a whole number, and too large a one for a float
+
+
+def check_limit(value: Any, what: str, lowest: float) -> None:
+    """Refuse what can't be a limit; an infinite one is none, and may be meant.
+
+    Raises:
+        ValueError: If *value* is below *lowest*, or NaN.
+        TypeError: If it is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{what} must be a number, got {value!r}")
+    if not value >= lowest:
+        raise ValueError(f"{what} must be {lowest:g} or more, got {value!r}")
 
 
 def not_a_time(value: object, what: str, kind: type[Exception]) -> Exception:
     """Return the error for a value that names no point in time."""
+    if isinstance(value, timedelta):
+        advice = "write its total_seconds()"
+    elif value is None or isinstance(value, bool):
+        advice = "write a float, such as 0.5"
+    elif value != value:
+        advice = "look where it comes from; a calculation went wrong there"
+    else:
+        advice = "write a float, such as 0.5, or convert it with float()"
     return kind(
-        f"{what} needs a number of seconds, got {value!r}, which names no point in time; "
-        "write a float, such as 0.5"
+        f"{what} needs a number of seconds, got {value!r}, which names no point in time: {advice}"
     )
 
 

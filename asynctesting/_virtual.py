@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ._clock import Mode, VirtualClock
+from ._loop import makers
 from ._patched_time import TimePatch
-from ._region import REGION, Region, refuse_class
+from ._region import REGION, Region, check_by_name, check_switch, refuse_class
 from ._seconds import Seconds
 from ._virtual_loop import VirtualEventLoop, loop_for_test
 
@@ -24,6 +26,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class VirtualRegion(Region):
     def __init__(self, start: Seconds | None, mode: str | Mode, perf_counter: bool) -> None:
         super().__init__()
+        check_switch(perf_counter, "perf_counter")
         self._options = {"start": start, "mode": mode}
         self._perf_counter = perf_counter
         VirtualClock(start=start, mode=mode)  # a bad value is said where it is written
@@ -31,7 +34,14 @@ class VirtualRegion(Region):
     def begin(self) -> tuple[VirtualClock, Callable[[], None]]:
         loop = asyncio._get_running_loop()
         if loop is None:
-            return self.begin_clock()
+            clock, end = self.begin_clock()
+            give_back = _serve_new_loops(clock)
+
+            def end_both() -> None:
+                give_back()
+                end()
+
+            return clock, end_both
         if not isinstance(loop, VirtualEventLoop):
             raise RuntimeError(
                 f"virtual_clock() was entered while {loop!r} runs, and a running loop can't be "
@@ -96,6 +106,37 @@ class VirtualRegion(Region):
         return wrapper
 
 
+def _serve_new_loops(clock: VirtualClock) -> Callable[[], None]:
+    """Have ``asyncio.run()`` and our bridge, in this thread, make loops that obey *clock*.
+
+    asyncio's all ask ``new_event_loop()`` unless they are given a factory. No policy is touched.
+
+    Returns:
+        What undoes it.
+    """
+    thread = threading.get_ident()
+    maker, maker_before = functools.partial(loop_for_test, clock), makers.get(thread)
+    makers[thread] = maker
+    before = asyncio.events.new_event_loop
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        return maker() if threading.get_ident() == thread else before()
+
+    places = [place for place in (asyncio, asyncio.events) if place.new_event_loop is before]
+    for place in places:
+        place.new_event_loop = new_event_loop  # type: ignore[attr-defined]
+
+    def give_back() -> None:
+        del makers[thread]
+        if maker_before is not None:
+            makers[thread] = maker_before
+        for place in places:
+            if place.new_event_loop is new_event_loop:
+                place.new_event_loop = before  # type: ignore[attr-defined]
+
+    return give_back
+
+
 _is_async = inspect.iscoroutinefunction
 
 
@@ -117,7 +158,7 @@ def _on_virtual_loop(function: Any) -> Any:
 
 
 def virtual_clock(
-    *,
+    *positional: Any,
     start: Seconds | None = None,
     mode: str | Mode = Mode.AUTO,
     perf_counter: bool = False,
@@ -125,10 +166,10 @@ def virtual_clock(
     """Return a region in which the loop and ``time.monotonic()`` obey a virtual clock.
 
     As a decorator on a test of an ``AsyncTestCase`` it covers the whole test, set-up and teardown
-    included; the clock is ``self.clock``. As a context manager in synchronous code it gives the
-    clock, for a :class:`VirtualEventLoop` of one's own; ``asyncio.run()`` makes a loop on real
-    time there as everywhere. Inside of a test that has a virtual clock it changes the mode for its
-    stretch.
+    included; the clock is ``self.clock``. As a context manager in synchronous code, and on a test
+    of any other ``TestCase``, it gives the clock, and ``asyncio.run()``, ``asyncio.Runner()`` and
+    ``asyncio.new_event_loop()`` make loops that obey it, in the thread that has entered it and one
+    at a time. Inside of a test that has a virtual clock it changes the mode for its stretch.
 
     Args:
         start: The first reading, in seconds; see :class:`VirtualClock`.
@@ -141,11 +182,11 @@ def virtual_clock(
 
     Example:
         >>> with virtual_clock(start=0) as clock:
-        ...     with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(clock)) as runner:
-        ...         runner.run(asyncio.sleep(3600))
+        ...     asyncio.run(asyncio.sleep(3600))
         ...     clock.elapsed
         3600.0
     """
+    check_by_name(positional, "virtual_clock")
     return VirtualRegion(start, mode, perf_counter)
 
 

@@ -35,6 +35,8 @@ __unittest = True
 
 _Ts = TypeVarTuple("_Ts")
 
+_LONG = 3600.0
+
 
 class VirtualEventLoop(LazyEventLoop):
     """A selector event loop whose time is a :class:`VirtualClock`.
@@ -48,6 +50,7 @@ class VirtualEventLoop(LazyEventLoop):
 
     Raises:
         RuntimeError: If *clock* has a loop already.
+        TypeError: If *clock* is no ``VirtualClock``.
 
     Example:
         >>> with asyncio.Runner(loop_factory=VirtualEventLoop) as runner:
@@ -64,6 +67,11 @@ class VirtualEventLoop(LazyEventLoop):
     records = False
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
+        if not isinstance(clock, VirtualClock | None):
+            raise TypeError(
+                f"VirtualEventLoop needs a VirtualClock, got {clock!r}: build VirtualClock(), or "
+                "leave it out, and the loop makes one"
+            )
         _pauses.install()
         self._ring = new_ring()
         self.clock: VirtualClock = VirtualClock() if clock is None else clock
@@ -292,6 +300,8 @@ class VirtualEventLoop(LazyEventLoop):
         # A callback that came from another thread before the pipe was there rang no bell.
         real = self._selector.real
         assert real is not None
+        if seconds is not None:
+            seconds = min(seconds, _LONG)  # the kernel knows no infinite number
         events = real.select(0 if self._ready else seconds)
         if events:
             self._note_input(events)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _patched_time
-from ._region import Region, check_order
+from ._region import Region, check_attribute, check_order, check_switch, has_tests
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 __unittest = True
 
+_NO_TIME = "{}.frozen_time is not set; write frozen_time = '2026-01-01 09:00' in the class"
+
 
 class FrozenRegion(Region):
     lent_as = ("wall_clock", "_asynctesting_wall")
 
     def __init__(self, when: Any, tz_offset: Any, tick: bool) -> None:
         super().__init__()
+        check_switch(tick, "tick")
         self._when = _frozen_module().parse(when)
         _frozen_module().check_offset(tz_offset)
         self._tz_offset = tz_offset
@@ -33,9 +36,9 @@ class FrozenRegion(Region):
     def begin(self) -> tuple[_frozen.WallClock, Callable[[], None]]:
         freeze = _frozen_module().Freeze(self._tz_offset)
         wall = freeze.start()
-        patch = _patched_time.innermost()
-        follow_ns = patch.peek_ns if patch is not None else None
-        wall.begin(self._when, follow_ns or (_patched_time.real_ns if self._tick else None))
+        wall.alone_ns = _patched_time.real_ns if self._tick else None
+        wall.begin(self._when, None)
+        wall.look_who_leads()
         return wall, freeze.stop
 
 
@@ -48,9 +51,9 @@ def frozen_time(
     """Return a region in which the wall clock is frozen at *when*, through freezegun.
 
     It is a context manager that gives the wall clock (with ``tick()`` and ``move_to()``), and a
-    decorator for a test, which finds the wall clock as ``self.wall_clock``. Inside of a region or
-    class with a virtual or monotonic clock, the wall clock moves with that one; a clock that is
-    opened later, inside of the freeze, does not move it.
+    decorator for a test, which finds the wall clock as ``self.wall_clock``. Where there is a
+    virtual or monotonic clock, be it around the freeze or opened inside of it, the wall clock moves
+    with that one.
 
     Args:
         when: A text such as ``"2026-01-01 09:00"``, a datetime or a date; UTC where no zone is
@@ -90,8 +93,8 @@ class FrozenTimeMixin:
         frozen_tick: Whether the wall clock goes on with real time, where no other clock moves it.
 
     Raises:
-        SettingError: When a class is made with a ``frozen_time`` that is no date, or with the
-            mixin to the right of the test case.
+        SettingError: When a class is made with tests and no ``frozen_time``, with one that is no
+            date, or with the mixin to the right of the test case.
 
     Example:
         >>> import datetime, unittest
@@ -115,13 +118,18 @@ class FrozenTimeMixin:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_order(cls, FrozenTimeMixin)
-        if cls.frozen_time is not None:
+        check_attribute(cls, "wall_clock", FrozenTimeMixin)
+        if cls.frozen_time is None:
+            if issubclass(cls, unittest.TestCase) and has_tests(cls):
+                raise SettingError(_NO_TIME.format(cls.__qualname__))
+        else:
             try:
+                check_switch(cls.frozen_tick, "frozen_tick")
                 _frozen_module().parse(cls.frozen_time)
                 _frozen_module().check_offset(cls.frozen_tz_offset)
             except (ValueError, TypeError) as error:
                 raise SettingError(
-                    f"{cls.__qualname__}.frozen_time or frozen_tz_offset: {error}"
+                    f"{cls.__qualname__}.frozen_time, frozen_tz_offset or frozen_tick: {error}"
                 ) from None
 
     @property
@@ -147,10 +155,7 @@ class FrozenTimeMixin:
     def _asynctesting_freeze(cls, owner: Any) -> Callable[[], None]:
         """Freeze, keep the wall clock on *owner*, and return what thaws."""
         if cls.frozen_time is None:
-            raise SettingError(
-                f"{cls.__qualname__}.frozen_time is not set; write frozen_time = "
-                "'2026-01-01 09:00' in the class"
-            )
+            raise SettingError(_NO_TIME.format(cls.__qualname__))
         module = _frozen_module()
         freeze = module.Freeze(cls.frozen_tz_offset)
         # Reading a text costs as much as a test, so it is read once, too.
@@ -191,10 +196,9 @@ class FrozenTimeMixin:
         if begin is not None:
             begin()
         clock = self._asynctesting_clock
-        follow_ns = clock.time_ns if clock is not None else None
-        if follow_ns is None and self.frozen_tick:
-            follow_ns = _patched_time.real_ns
-        self.wall_clock.begin(self._asynctesting_start, follow_ns)
+        wall = self.wall_clock
+        wall.alone_ns = _patched_time.real_ns if self.frozen_tick else None
+        wall.begin(self._asynctesting_start, wall.alone_ns if clock is None else clock.time_ns)
         super()._callSetUp()  # type: ignore[misc]
 
 

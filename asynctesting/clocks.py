@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ._case import AsyncTestCase
 from ._clock import VirtualClock
 from ._monotonic import MonotonicClock, MonotonicRegion, monotonic_clock
-from ._region import REGION, check_order
+from ._region import REGION, check_attribute, check_order, check_switch
 from ._virtual import SharedClock, VirtualRegion, virtual_clock
 from ._virtual_loop import VirtualEventLoop
 from ._wall import FrozenTimeMixin, frozen_time
@@ -70,10 +70,12 @@ class _ClockMixin:
                 "time.monotonic() can't obey two clocks. Leave one of them out: the virtual clock "
                 "moves the loop, too"
             )
+        check_attribute(cls, "clock", next(k for k in cls.__mro__ if _ClockMixin in k.__bases__))
         try:
+            check_switch(cls.patch_perf_counter, "patch_perf_counter")
             cls._asynctesting_region()
         except (ValueError, TypeError) as error:
-            raise SettingError(f"{cls.__qualname__}.clock_start or clock_mode: {error}") from None
+            raise SettingError(f"the clock of {cls.__qualname__}: {error}") from None
 
     # Makes the region in which a test of the class runs; each of the mixins below has its own.
     _asynctesting_region: ClassVar[Callable[[], Any]]

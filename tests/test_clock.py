@@ -305,6 +305,19 @@ class StallTests(unittest.TestCase):
 
 
 class BadInputTests(unittest.TestCase):
+    def test_what_can_be_no_time_at_all(self) -> None:
+        """Each mistake gets the advice that fits it, and advance_to() says who it is."""
+        clock = VirtualClock(start=0)
+        for call, kind, text in (
+            (lambda: clock.call_at(None, print), TypeError, "got None"),
+            (lambda: clock.call_at(timedelta(1), print), TypeError, r"total_seconds\(\)"),
+            (lambda: clock.hold(5), TypeError, r"hold\(\) takes a reason .*, got 5"),
+            (lambda: clock.advance_to(math.nan).send(None), ValueError, r"^advance_to\(\).* nan"),
+            (lambda: clock.advance_until_idle(max_timers=1.5).send(None), ValueError, "got 1.5"),
+        ):
+            with self.subTest(text=text), self.assertRaisesRegex(kind, text):
+                call()
+
     def test_spans_of_time_are_finite_and_not_negative(self) -> None:
         """The message quotes the value and says what to do."""
         clock = VirtualClock(start=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import datetime as dt
 import functools
@@ -15,6 +16,7 @@ import threading
 import time
 import unittest
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 from unittest import mock
@@ -24,6 +26,7 @@ from aiohttp import ClientSession, ClientTimeout, CookieJar, test_utils, web
 from yarl import URL
 
 from asynctesting import (
+    AsyncResultMixin,
     AsyncTestCase,
     ClockScriptError,
     FrozenTimeMixin,
@@ -254,10 +257,55 @@ class VirtualClockMixinTests(OutcomeAssertions):
             ("clock_start", float("nan"), "nan"),
             ("clock_start", "now", "'now'"),
             ("clock_mode", "fast", "'auto', 'manual' or 'real'"),
+            ("patch_perf_counter", "no", "True or False, got 'no'"),
+            ("clock", 5, "Case.clock is 5, which hides the clock"),
         ]:
             with self.subTest(name=name, value=value):
                 with self.assertRaisesRegex(SettingError, text):
                     type("Case", (VirtualClockMixin, AsyncTestCase), {name: value})
+
+    def test_a_property_may_stand_for_the_clock(self) -> None:
+        """It can ask the mixin; anything else hides the clock, on the other mixins, too."""
+
+        class Case(VirtualClockMixin, AsyncTestCase):
+            clock_start = 0
+
+            @property
+            def clock(self) -> VirtualClock:
+                return super().clock
+
+            async def test_it(self) -> None:
+                self.assertEqual(self.clock.time(), 0)
+
+        self.assertPassed(run_case(Case))
+        for mixin, name in ((MonotonicClockMixin, "clock"), (FrozenTimeMixin, "wall_clock")):
+            with self.subTest(mixin=mixin):
+                text = f"Case.{name} is None, which hides the clock that {mixin.__name__}"
+                with self.assertRaisesRegex(SettingError, text):
+                    type("Case", (mixin, unittest.TestCase), {name: None})
+
+    def test_limits_are_checked_where_they_are_set(self) -> None:
+        """A bad one would be met in the middle of a wait."""
+        clock = VirtualClock()
+        for name, value, kind in (
+            ("grace", -1, ValueError),
+            ("grace", "long", TypeError),
+            ("patience", float("nan"), ValueError),
+            ("patience", None, TypeError),
+            ("max_turns", 0, ValueError),
+        ):
+            with self.subTest(name=name, value=value):
+                with self.assertRaisesRegex(kind, f"clock.{name} must be .*{value!r}"):
+                    setattr(clock, name, value)
+        clock.patience = float("inf")
+        self.assertEqual((clock.patience, VirtualClock.patience), (float("inf"), 2.0))
+
+    def test_a_loop_needs_a_clock_of_its_kind(self) -> None:
+        """A class or a number in its place is refused before anything is made."""
+        for thing in (5, VirtualClock, MonotonicClock()):
+            with self.subTest(thing=thing):
+                with self.assertRaisesRegex(TypeError, "needs a VirtualClock, got"):
+                    VirtualEventLoop(thing)  # type: ignore[arg-type]
 
     def test_two_clocks_are_an_error(self) -> None:
         """time.monotonic can't obey two clocks."""
@@ -359,6 +407,56 @@ class VirtualClockRegionTests(OutcomeAssertions):
                 runner.run(asyncio.sleep(60))
             self.assertEqual(time.monotonic(), 60.0)
 
+    def test_asyncio_run_obeys_it(self) -> None:
+        """As does a runner without a factory; afterwards both are on real time again."""
+        before = asyncio.new_event_loop, asyncio.events.new_event_loop
+        with virtual_clock(start=0) as clock:
+            asyncio.run(asyncio.sleep(60))
+            with asyncio.Runner() as runner:
+                runner.run(asyncio.sleep(60))
+            self.assertEqual(clock.time(), 120.0)
+            self.assertEqual(time.monotonic(), 120.0)
+        self.assertEqual((asyncio.new_event_loop, asyncio.events.new_event_loop), before)
+
+    def test_the_bridge_and_the_stock_case_obey_it(self) -> None:
+        """Whoever makes a loop there gets one on the clock of the region."""
+
+        class Stock(unittest.IsolatedAsyncioTestCase):
+            async def test_it(self) -> None:
+                await asyncio.sleep(3600)
+
+        class Bridged(AsyncResultMixin, unittest.TestCase):
+            clock: VirtualClock
+
+            @virtual_clock(start=0)
+            def test_it(self) -> None:
+                self.get_async_result(asyncio.sleep(3600))
+                self.assertEqual(self.clock.time(), 3600.0)
+
+        with virtual_clock() as clock:
+            self.assertPassed(run_case(Stock))
+        self.assertEqual(clock.elapsed, 3600.0)
+        self.assertPassed(run_case(Bridged))
+
+    def test_two_loops_at_once_are_refused(self) -> None:
+        """One after the other is what asyncio.run() does; two can't agree on one time."""
+        with virtual_clock():
+            with contextlib.closing(asyncio.new_event_loop()):
+                with self.assertRaisesRegex(RuntimeError, "two loops can't agree"):
+                    with asyncio.Runner() as runner:
+                        runner.get_loop()
+
+    def test_other_threads_make_loops_of_their_own(self) -> None:
+        """Those that have nothing to do with the region stay on real time; regions nest."""
+        with virtual_clock() as outer, ThreadPoolExecutor(1) as pool:
+            other = pool.submit(asyncio.new_event_loop).result()
+            other.close()
+            self.assertNotIsInstance(other, VirtualEventLoop)
+            with virtual_clock() as inner:
+                asyncio.run(asyncio.sleep(5))
+            asyncio.run(asyncio.sleep(7))
+        self.assertEqual((outer.elapsed, inner.elapsed), (7, 5))
+
     def test_inside_a_virtual_loop_it_changes_the_mode(self) -> None:
         """In a test that has a clock it is a region of that clock."""
 
@@ -408,6 +506,19 @@ class VirtualClockRegionTests(OutcomeAssertions):
             virtual_clock(mode="fast")
         with self.assertRaises(ValueError):
             monotonic_clock(start=float("inf"))
+        with self.assertRaisesRegex(TypeError, "write @virtual_clock"):
+            virtual_clock(self.test_bad_values_are_said_where_they_are_written)
+        with self.assertRaisesRegex(TypeError, r"got 5: .* monotonic_clock\(start=...\)"):
+            monotonic_clock(5)
+        with self.assertRaisesRegex(TypeError, "tick must be True or False, got 'no'"):
+            frozen_time("2026-01-01", tick="no")  # type: ignore[arg-type]
+
+    def test_what_nobody_has_entered_can_not_be_left(self) -> None:
+        """By hand, as some do in tearDown()."""
+        for region in (virtual_clock(), VirtualClock().manual(), VirtualClock().hold()):
+            with self.subTest(region=region):
+                with self.assertRaisesRegex(RuntimeError, "is left, but nobody has entered it"):
+                    region.__exit__(None, None, None)
 
 
 class DecoratedTests(OutcomeAssertions):
@@ -547,6 +658,7 @@ class MonotonicClockTests(OutcomeAssertions):
             (lambda: clock.script([-1]), ValueError, "-1"),
             (lambda: clock.advance(10**400), ValueError, "292 years"),
             (lambda: clock.script(["now"]), TypeError, "'now'"),  # type: ignore[list-item]
+            (lambda: clock.script(5), TypeError, "list of readings"),  # type: ignore[arg-type]
             (lambda: MonotonicClock(start=-1), ValueError, "-1"),
         ]:
             with self.subTest(text=text), self.assertRaisesRegex(kind, text):
@@ -813,13 +925,63 @@ class FrozenTimeTests(OutcomeAssertions):
     def test_a_missing_date_is_said(self) -> None:
         """A class without frozen_time fails with what to write."""
 
-        class Case(FrozenTimeMixin, unittest.TestCase):
-            def test_it(self) -> None:
-                pass
+        with self.assertRaisesRegex(SettingError, "frozen_time = '2026-01-01 09:00'"):
 
-        outcome = run_all(Case)
+            class Case(FrozenTimeMixin, unittest.TestCase):
+                def test_it(self) -> None:
+                    pass
 
-        self.assertIn("frozen_time = '2026-01-01 09:00'", outcome.report)
+    def test_a_base_without_tests_may_leave_the_date_to_others(self) -> None:
+        """It is asked for where the tests are; added to a class later, when the class is set up."""
+
+        class Base(FrozenTimeMixin, unittest.TestCase):
+            pass
+
+        Base.test_it = lambda self: None  # type: ignore[attr-defined]
+        self.assertIn("frozen_time = '2026-01-01 09:00'", run_all(Base).report)
+        with self.assertRaisesRegex(SettingError, "Case.frozen_time is not set"):
+            type("Case", (Base,), {})
+
+    def test_a_clock_that_is_opened_inside_of_the_freeze_leads_it(self) -> None:
+        """From its own reading on; when it ends the wall clock stands still where it is."""
+        with frozen_time("2026-01-01") as wall:
+            wall.tick(5)
+            with monotonic_clock() as clock:
+                clock.advance(60)
+                with virtual_clock() as inner:
+                    inner.stall(3600)
+                    self.assertEqual(str(dt.datetime.now()), "2026-01-01 01:01:05")
+                clock.advance(60)
+            self.assertEqual(str(dt.datetime.now()), "2026-01-01 01:02:05")
+            self.assertIn("stands still", repr(wall))
+
+    def test_dates_beyond_the_last_year(self) -> None:
+        """The message says how it came to that."""
+        with virtual_clock() as clock, frozen_time("9999-12-31 23:00") as wall:
+            with self.assertRaisesRegex(
+                ValueError, "forward by 7200: it shows 9999-12-31 23:00:00"
+            ):
+                wall.tick(7200)
+            clock.stall(7200)
+            with self.assertRaisesRegex(OverflowError, "has gone 7200 s .* earlier frozen_time"):
+                dt.datetime.now()
+
+    def test_bad_ticks(self) -> None:
+        """What can't be meant is refused, with the value, and the wall clock stays."""
+        with frozen_time("2026-01-01") as wall:
+            for delta, kind in (
+                (float("nan"), ValueError),
+                (float("inf"), ValueError),
+                (1e18, ValueError),
+                (dt.timedelta.min, ValueError),
+                ("x", TypeError),
+                (None, TypeError),
+                (True, TypeError),
+            ):
+                with self.subTest(delta=delta):
+                    with self.assertRaisesRegex(kind, rf"tick\(\).*{re.escape(repr(delta))}"):
+                        wall.tick(delta)  # type: ignore[arg-type]
+            self.assertEqual(str(dt.datetime.now()), "2026-01-01 00:00:00")
 
     def test_the_wall_clock_of_no_test(self) -> None:
         """Outside of a test the wall clock says that it is not frozen."""

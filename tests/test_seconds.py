@@ -18,12 +18,16 @@ class DurationTests(unittest.TestCase):
             (0.1, 100_000_000),
             (3, 3 * 10**9),
             (Fraction(1, 3), 333_333_333),
-            (Decimal("0.000000001"), 1),
             (timedelta(microseconds=1), 1000),
             (timedelta(days=400, microseconds=1), 400 * 86400 * 10**9 + 1000),
         ):
             with self.subTest(seconds=seconds):
                 self.assertEqual(duration_ns(seconds, "it"), ns)  # type: ignore[arg-type]
+
+    def test_what_loops_refuse_is_refused(self) -> None:
+        """A Decimal can't be added to a float, so loop.call_later() would not take it either."""
+        with self.assertRaisesRegex(TypeError, r"got Decimal\('0.5'\), .* convert it with float"):
+            duration_ns(Decimal("0.5"), "it")  # type: ignore[arg-type]
 
     def test_the_message_says_who_asked(self) -> None:
         """And quotes the value."""
