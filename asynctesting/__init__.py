@@ -53,7 +53,14 @@ if TYPE_CHECKING:
         virtual_clock,
     )
     from .http import HTTPNetwork
-    from .mocks import async_cm, async_gen, async_iter, autospec
+    from .mocks import (
+        async_cm,
+        async_gen,
+        async_iter,
+        autospec,
+        http_response,
+        mock_client_session,
+    )
 
 __version__ = "0.1.0"
 
@@ -99,6 +106,8 @@ __all__ = [
     "enterSessionAsyncContext",
     "frozen_time",
     "get_async_result",
+    "http_response",
+    "mock_client_session",
     "monotonic_clock",
     "parametrize",
     "timeout",
@@ -121,6 +130,8 @@ _LAZY = {
     "autospec": "mocks",
     "frozen_time": "clocks",
     "get_async_result": "bridge",
+    "http_response": "mocks",
+    "mock_client_session": "mocks",
     "monotonic_clock": "clocks",
     "parametrize": "_parametrize",
     "virtual_clock": "clocks",

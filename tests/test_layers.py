@@ -61,6 +61,7 @@ THIRD_PARTY = {
     "_network": {"aiohttp", "trustme"},
     "asgi": {"aiohttp", "multidict"},
     "http": {"aiohttp", "multidict", "yarl"},
+    "mocks": {"aiohttp", "yarl"},
     "migrate": {"libcst", "pytest", "tqdm"},
     "pytest_plugin": {"pytest"},
 }

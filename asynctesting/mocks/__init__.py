@@ -8,6 +8,7 @@ gives need not be mocked: ``http_response()`` makes a real one.
 
 from __future__ import annotations
 
+from ._aiohttp import http_response, mock_client_session
 from ._autospec import autospec
 from ._awaits import AsyncMock, MagicMock
 from ._doubles import async_cm, async_gen, async_iter
@@ -19,4 +20,6 @@ __all__ = [
     "async_gen",
     "async_iter",
     "autospec",
+    "http_response",
+    "mock_client_session",
 ]

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
 from unittest.mock import call
 
+import aiohttp
 from aiohttp import web
 
 import asynctesting
@@ -189,3 +190,11 @@ async def use_a_network(case: AsyncTestCase) -> None:
     assert_type(server.assert_raised(ValueError), ValueError)
     net.host(1)  # type: ignore[arg-type]
     HTTPNetwork(tls="none")  # type: ignore[arg-type]
+
+
+async def responses() -> None:
+    response = await asynctesting.http_response(404, json={}, url="http://shop.test/")
+    assert_type(response, aiohttp.ClientResponse)
+    with asynctesting.mock_client_session("shop.payments") as session:
+        session.get.respond(503).respond(json=1)
+    await asynctesting.http_response("404")  # type: ignore[arg-type]
