@@ -182,7 +182,7 @@ class ASGIBridge:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer *request*; what the application raises is raised here."""
-        is_socket = web.WebSocketResponse().can_prepare(request).ok
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
         conversation = _WebSocket(request) if is_socket else _Exchange(request)
         scope = self._scope(request, is_socket)
         run: Any = self._app(scope, conversation.receive, conversation.send)
@@ -307,7 +307,7 @@ class _Exchange:
                 return  # aiohttp sends it in one piece when the handler returns
             self._response = web.StreamResponse(status=status, headers=headers)
             await self._response.prepare(self._request)
-        if body:
+        if body and self._request.method != "HEAD":
             await self._response.write(bytes(body))
         if not more:
             await self._response.write_eof()
