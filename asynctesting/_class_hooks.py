@@ -366,7 +366,7 @@ class ClassHooks(_Base):
             raise home.failures[node]
         values = {name: cls._asynctesting_obtain(scope, needed) for name, needed in node.needs}
         fixture = node.fixture
-        living = Living(fixture, cls if kind == "class" else fixture.owner or cls, values)
+        living = Living(fixture, node.owner or cls, values)
         home.entered.append(living)
         asked = _settings.current().timeout  # by the environment, before all that stands in code
         limit = fixture.timeout if isinstance(asked, _settings.Unset) else asked

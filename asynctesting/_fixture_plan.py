@@ -21,11 +21,17 @@ from .errors import FixtureError
 __unittest = True
 
 
+#: What :func:`~asynctesting.parametrize` puts on a class that it makes: the names of the values.
+VALUES = "_asynctesting_parameters"
+
+
 @dataclass(frozen=True)
 class Node:
     """A fixture, and the fixtures that it gets; equal nodes of one scope share their value."""
 
     fixture: AsyncFixture[Any]
+    #: The class that it gets as ``cls``, where that is not the one that happens to be set up.
+    owner: type | None
     # What a class calls it is the class's own business.
     name: str = field(compare=False)
     needs: tuple[tuple[str, Node], ...]
@@ -91,6 +97,15 @@ def plan_of(cls: type) -> FixturePlan | None:
     return FixturePlan(tuple(wide), tuple(narrow), asked, make.nodes)
 
 
+def _owner_of(fixture: AsyncFixture[Any], cls: type) -> type | None:
+    """Return the class that a fixture gets which is wider than a class."""
+    if fixture.owner is None or fixture.level < 2:
+        return None
+    # One that is parametrized has its values, and so other fixtures than its twins.
+    generated = (base for base in cls.__mro__ if VALUES in vars(base))
+    return next((base for base in generated if issubclass(base, fixture.owner)), fixture.owner)
+
+
 def _names(cls: type) -> list[str]:
     """Return the attributes of *cls*, those of its bases first, each class in written order."""
     return list(dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)))
@@ -131,7 +146,8 @@ class _Planner:
                     (*path, (other, parameter)),
                 )
             needs.append((parameter, self.node(parameter, other, path)))
-        self.nodes[fixture] = node = Node(fixture, name, tuple(needs))
+        owner = _owner_of(fixture, self._cls)
+        self.nodes[fixture] = node = Node(fixture, owner, name, tuple(needs))
         return node
 
     def asked_by(self, test: str, function: Callable[..., Any]) -> tuple[tuple[str, Node], ...]:

@@ -15,9 +15,11 @@ import inspect
 import itertools
 import re
 import sys
+import unittest
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from ._fixture_plan import VALUES
 from ._lint import is_generator
 from .errors import SettingError, SilentPassError
 
@@ -32,8 +34,10 @@ def parametrize(names: str, values: Iterable[Any] | Mapping[str, Any]) -> Callab
     """Have a test, or a class of tests, run once for each of *values*.
 
     A test becomes several methods: ``test_pay`` with the values 200 and 503 is ``test_pay__200``
-    and ``test_pay__503``. A class becomes several classes, ``StoreTests__sqlite`` and so on, with
-    the value as an attribute; fixtures of any scope read it there. Several decorators on one test
+    and ``test_pay__503``. A subclass that has a ``test_pay`` of its own overrides all of them. A
+    class becomes several classes, ``StoreTests__sqlite`` and so on, with the value as an attribute.
+    A fixture that is written in its body with ``cls`` as its first parameter reads it there,
+    whatever its scope, and is made anew for each of the classes. Several decorators on one test
     are combined. It works for any ``unittest.TestCase``.
 
     Args:
@@ -152,6 +156,7 @@ class _ParametrizedTest:
 
     def __set_name__(self, owner: type, name: str) -> None:
         delattr(owner, name)
+        _watch_subclasses(owner)
         # What decorators above have put here is meant for each of the tests.
         marks = {k: v for k, v in vars(self).items() if k not in ("function", "cases", "__name__")}
         for label, values in self.cases:
@@ -161,11 +166,45 @@ class _ParametrizedTest:
                     f"{owner.__qualname__} has a {made!r} already; call the values of {name} "
                     "something else, by a mapping of names to values"
                 )
+            known = vars(owner).get(_GENERATED, {})
+            setattr(owner, _GENERATED, {**known, made: name})
             test = _with_values(self.function, values)
             test.__name__ = made
             test.__qualname__ = f"{owner.__qualname__}.{made}"
             vars(test).update(marks)
             setattr(owner, made, test)
+        _hide_overridden(owner, name)
+
+
+# What stands in a class that has generated tests: their names, and those they were made of.
+_GENERATED = "_asynctesting_generated"
+
+
+def _hide_overridden(cls: type, overriding: str) -> None:
+    """Take the tests that bases have made of *overriding* out of *cls*, but for its own."""
+    for base in cls.__mro__[1:]:
+        for made, name in vars(base).get(_GENERATED, {}).items():
+            if name == overriding and made not in vars(cls):
+                setattr(cls, made, None)  # which loaders pass over
+
+
+def _watch_subclasses(owner: Any) -> None:
+    """Have the generated tests of *owner* give way to what a subclass writes in their place."""
+    if _GENERATED in vars(owner):
+        return
+    setattr(owner, _GENERATED, {})
+    original = vars(owner).get("__init_subclass__")
+
+    def look_at_subclass(cls: type, /, **kwargs: Any) -> None:
+        for name in vars(owner)[_GENERATED].values():
+            if name in vars(cls):
+                _hide_overridden(cls, name)
+        if original is None:
+            super(owner, cls).__init_subclass__(**kwargs)
+        else:
+            original.__get__(None, cls)(**kwargs)
+
+    owner.__init_subclass__ = classmethod(look_at_subclass)
 
 
 def _with_values(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
@@ -190,15 +229,22 @@ def _with_values(function: Callable[..., Any], values: Mapping[str, Any]) -> Any
 class _ParametrizedClass:
     """Stands for a class of tests, of which its module has the generated ones.
 
+    It has the attributes of the class as it was written, and ``isinstance()`` and ``issubclass()``
+    take it for that. Called without arguments, as loaders call what they find under a name, it
+    makes the tests of all generated classes.
+
     Attributes:
         base: The class as it was written.
         classes: The generated ones.
     """
 
+    base: Any
+    cases: list[_Case]
+    classes: list[type]
+
     def __init__(self, base: type, cases: list[_Case]) -> None:
-        self.base = base
-        self.cases = cases
-        self.classes = [_subclass(base, label, values) for label, values in cases]
+        classes = [_subclass(base, label, values) for label, values in cases]
+        vars(self).update(base=base, cases=cases, classes=classes)
         module = sys.modules.get(base.__module__)
         if module is not None and "." not in base.__qualname__:
             for cls in self.classes:
@@ -207,6 +253,28 @@ class _ParametrizedClass:
     def __repr__(self) -> str:
         return f"<{self.base.__qualname__} for {', '.join(label for label, _ in self.cases)}>"
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # it is no class, whatever is asked
+        return getattr(self.base, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.base, name, value)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self.base)
+
+    def __subclasscheck__(self, cls: type) -> bool:
+        return issubclass(cls, self.base)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            return self.base(*args, **kwargs)
+        loader = unittest.defaultTestLoader
+        suite = loader.suiteClass()
+        suite.addTests(map(loader.loadTestsFromTestCase, self.classes))
+        return suite
+
     def __mro_entries__(self, bases: object) -> tuple[type, ...]:
         return (self.base,)
 
@@ -214,5 +282,10 @@ class _ParametrizedClass:
 def _subclass(base: type, label: str, values: dict[str, Any]) -> type:
     name = f"{base.__name__}__{label}"
     qualname = f"{base.__qualname__}__{label}"
-    namespace = {"__module__": base.__module__, "__qualname__": qualname, "__doc__": base.__doc__}
+    namespace = {
+        "__module__": base.__module__,
+        "__qualname__": qualname,
+        "__doc__": base.__doc__,
+        VALUES: tuple(values),
+    }
     return type(base)(name, (base,), {**namespace, **values})

@@ -13,20 +13,10 @@ import anyio
 from asynctesting import AsyncTestCase, async_fixture
 from asynctesting._cancellers import entered_by
 from asynctesting.errors import ScopeCancelledError
-from tests.support import Outcome, OutcomeAssertions
+from tests.support import Outcome, OutcomeAssertions, run_classes
 
 SCOPES = ("test", "class", "module", "package", "session")
 WIDE = SCOPES[1:]
-
-
-def run_classes(*cases: type[unittest.TestCase]) -> Outcome:
-    """Run the tests of *cases* in one run that ends as runners end it."""
-    outcome = Outcome()
-    loader = unittest.defaultTestLoader
-    outcome.startTestRun()
-    unittest.TestSuite(map(loader.loadTestsFromTestCase, cases)).run(outcome)
-    outcome.stopTestRun()
-    return outcome
 
 
 async def _fail() -> None:

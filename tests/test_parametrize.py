@@ -21,7 +21,7 @@ from asynctesting import (
     timeout,
 )
 from tests.projects import PYTEST, Project
-from tests.support import OutcomeAssertions, run_all, run_case
+from tests.support import OutcomeAssertions, run_all, run_case, run_classes
 
 
 def names_of(case: type[unittest.TestCase]) -> list[str]:
@@ -155,6 +155,52 @@ class TestsTests(OutcomeAssertions):
         self.assertEqual(names_of(Derived), names_of(Case))
         self.assertEqual(len(run_all(Derived).failures), 1)
 
+    def test_a_subclass_overrides_the_test(self) -> None:
+        """What it writes under the test's own name, once or for other values, replaces them all."""
+        for base in (unittest.TestCase, AsyncTestCase):
+            with self.subTest(base=base):
+
+                class Case(base):  # type: ignore[misc, valid-type]
+                    @parametrize("x", [1, 2])
+                    def test_it(self, x: int) -> None: ...
+
+                    @parametrize("x", [1])
+                    def test_other(self, x: int) -> None: ...
+
+                class Once(Case):
+                    def test_it(self) -> None: ...
+
+                class Otherwise(Case):
+                    @parametrize("x", [2, 3])
+                    def test_it(self, x: int) -> None: ...
+
+                class Below(Otherwise):
+                    def test_it(self) -> None: ...
+
+                self.assertEqual(names_of(Once), ["test_it", "test_other__1"])
+                self.assertEqual(names_of(Otherwise), ["test_it__2", "test_it__3", "test_other__1"])
+                self.assertEqual(names_of(Below), ["test_it", "test_other__1"])
+                self.assertEqual(len(names_of(Case)), 3)
+                self.assertEqual(run_all(Below).testsRun, 2)
+
+    def test_a_mixin_and_a_class_that_looks_at_its_subclasses(self) -> None:
+        """Tests of a mixin can be overridden, too; an __init_subclass__ of the user's is called."""
+        seen: list[str] = []
+
+        class Mixin:
+            def __init_subclass__(cls, word: str = "", **kwargs: Any) -> None:
+                super().__init_subclass__(**kwargs)
+                seen.append(word)
+
+            @parametrize("x", [1, 2])
+            def test_it(self, x: int) -> None: ...
+
+        class Case(Mixin, unittest.TestCase, word="here"):
+            def test_it(self) -> None: ...  # type: ignore[override]
+
+        self.assertEqual(names_of(Case), ["test_it"])
+        self.assertEqual(seen, ["here"])
+
     def test_runners_find_and_select_them(self) -> None:
         """-k, and the name on the command line, pick one of them; pytest does the same."""
         project = Project(
@@ -249,6 +295,101 @@ class Tests(unittest.TestCase):
 
         self.assertEqual(suite.countTestCases(), 2)
         self.assertEqual(repr(module.Tests), "<Tests for 1, 2>")
+
+    def test_fixtures_of_every_scope_read_the_value(self) -> None:
+        """A wide one that is written in the class is made for each value, not once for all."""
+        for scope in ("test", "class", "module", "package", "session"):
+            with self.subTest(scope=scope):
+                log: list[str] = []
+
+                @parametrize("backend", ["sqlite", "memory"])
+                class Case(AsyncTestCase):
+                    backend: str
+
+                    @async_fixture(scope=scope, autouse=False)
+                    async def store(cls, log: Any = log) -> AsyncIterator[str]:
+                        log.append(cls.backend)
+                        yield cls.backend
+
+                    @async_fixture
+                    async def client(self, store: str) -> str:
+                        return f"client of {store}"
+
+                    async def test_it(self) -> None:
+                        self.assertEqual(self.client, f"client of {self.backend}")
+
+                parametrized: Any = Case
+                outcome = run_classes(*parametrized.classes)
+
+                self.assertEqual(outcome.raised, [], outcome.report)
+                self.assertEqual(log, ["sqlite", "memory"])
+
+    def test_a_shared_fixture_is_shared_by_the_classes(self) -> None:
+        """One that was written outside does not depend on the value."""
+        log: list[str] = []
+
+        async def make() -> None:
+            log.append("made")
+
+        fixture = async_fixture(make, scope="session")
+
+        @parametrize("x", [1, 2])
+        class Case(AsyncTestCase):
+            shared = fixture
+
+            async def test_it(self) -> None: ...
+
+        parametrized: Any = Case
+        self.assertEqual(run_classes(*parametrized.classes).raised, [])
+
+        self.assertEqual(log, ["made"])
+
+    def test_the_class_can_speak_of_itself(self) -> None:
+        """Its name gives its attributes, and isinstance() takes it for a class."""
+
+        @parametrize("x", [1, 2])
+        class Case(unittest.TestCase):
+            count = 0
+
+            @staticmethod
+            def helper() -> str:
+                return "help"
+
+            def test_it(self) -> None:
+                Case.count += 1
+                self.assertEqual(Case.helper(), "help")
+                self.assertIsInstance(self, Case)
+                self.assertTrue(issubclass(type(self), Case))
+                self.assertNotIsInstance(object(), Case)
+
+        parametrized: Any = Case
+        self.assertEqual(run_classes(*parametrized.classes).raised, [])
+
+        self.assertEqual(Case.count, 2)
+        with self.assertRaisesRegex(AttributeError, "no attribute 'missing'"):
+            parametrized.missing
+
+    def test_its_name_on_the_command_line(self) -> None:
+        """It stands for all of the generated classes."""
+        project = Project(
+            self,
+            {
+                "test_it.py": """
+                    import unittest
+                    from asynctesting import parametrize
+                    from events import note
+
+                    @parametrize("backend", ["sqlite", "memory"])
+                    class StoreTests(unittest.TestCase):
+                        def test_store(self):
+                            note(self.backend)
+                """
+            },
+        )
+
+        ran = project.run("unittest", "test_it.StoreTests")
+
+        self.assertEqual(sorted(ran.events), ["memory", "sqlite"], ran.printed)
 
     def test_it_can_be_a_base(self) -> None:
         """A class may derive from what was written, whatever stands for it now."""

@@ -10,8 +10,7 @@ from typing import Any
 
 from asynctesting import AsyncTestCase, SettingError, TimeLimitError, async_fixture
 from asynctesting.errors import LeakError
-from tests.support import Outcome, OutcomeAssertions, settings
-from tests.test_cancelled_scopes import run_classes
+from tests.support import Outcome, OutcomeAssertions, run_classes, settings
 
 SHARED = ("module", "package", "session")
 
