@@ -28,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from . import _settings
+from ._fixture_plan import missing_in_call
 from ._leaks import Collector
 from ._lint import problems_of
 from ._nested import InnerScope
@@ -296,7 +297,13 @@ class AsyncTestCase(OwnFixtures, _Stock):
             )
 
     def _asynctesting_test(self, scope: Scope, method: Callable[[], Any]) -> Any:
-        result = scope.call(method)
+        try:
+            result = scope.call(method)
+        except TypeError as error:
+            problem = missing_in_call(error, type(self), method)
+            if problem is None:
+                raise
+            raise problem from None
         while result is not None and is_awaitable(result):
             result = scope.run(result, keep=self._asynctesting_expects_more)
         return result

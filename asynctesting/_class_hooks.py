@@ -13,6 +13,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import unittest
 from collections.abc import Awaitable, Callable
@@ -366,7 +367,7 @@ class ClassHooks(_Base):
             raise home.failures[node]
         values = {name: cls._asynctesting_obtain(scope, needed) for name, needed in node.needs}
         fixture = node.fixture
-        living = Living(fixture, node.owner or cls, values)
+        living = Living(fixture, node.owner or cls, values, cls._asynctesting_path_to(node))
         home.entered.append(living)
         asked = _settings.current().timeout  # by the environment, before all that stands in code
         limit = fixture.timeout if isinstance(asked, _settings.Unset) else asked
@@ -380,6 +381,12 @@ class ClassHooks(_Base):
         if living.must_be_left:
             home.cleanups.append((Leaving(home, living, limit), (), {}))
         return value
+
+    @classmethod
+    def _asynctesting_path_to(cls, node: Node) -> Callable[[], str]:
+        plan = cls._asynctesting_plan
+        assert plan is not None and plan.fixtures is not None
+        return functools.partial(plan.fixtures.draw_path_to, node)
 
     @classmethod
     def _asynctesting_obtain_around(cls, scope: WideScope, node: Node) -> None:

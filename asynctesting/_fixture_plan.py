@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,16 @@ class FixturePlan:
     # Which node a fixture is in this class: what it gets may differ from what it gets in another.
     nodes: dict[AsyncFixture[Any], Node]
 
+    def draw_path_to(self, wanted: Node) -> str:
+        """Draw the way from what is set up by itself, or from a test, to a fixture."""
+        roots: list[tuple[tuple[str, ...], Node]] = [((), n) for n in (*self.wide, *self.narrow)]
+        roots += [((test,), node) for test, asked in self.asked.items() for _, node in asked]
+        for names, node in roots:
+            path = _path_between(node, wanted)
+            if path:
+                return _draw((*names, *((found.fixture, found.name) for found in path)))
+        return _draw([(wanted.fixture, wanted.name)])
+
     def widest(self) -> Node | None:
         """Return a node of the widest scope, wherever it is needed."""
         nodes = [*self.wide, *self.narrow]
@@ -71,13 +82,14 @@ def plan_of(cls: type) -> FixturePlan | None:
         FixtureError: If they can't be set up in any order.
     """
     if not any(
-        isinstance(attribute, AsyncFixture)
+        isinstance(attribute, AsyncFixture) or _is_hidden(attribute)
         for base in cls.__mro__
-        if not base.__module__.startswith(("unittest.", "asynctesting.")) and base is not object
+        if not _is_library(base)
         for attribute in vars(base).values()
     ):
         return None  # as most classes, which need not pay for more than this look
     names = [name for name in _names(cls) if isinstance(_static(cls, name), AsyncFixture)]
+    _check_names(cls, names)
     make = _Planner(cls)
     wide: list[Node] = []
     narrow: list[Node] = []
@@ -157,10 +169,7 @@ class _Planner:
             if isinstance(fixture, AsyncFixture):
                 found.append((parameter, self.node(parameter, fixture, ())))
             elif needed and not _is_wrapped(function):
-                raise FixtureError(
-                    f"{self._cls.__qualname__}.{test} asks for {parameter!r}, and the class has no "
-                    f"fixture of that name{self._suggest(parameter)}"
-                )
+                raise missing(self._cls, test, parameter)
         return tuple(found)
 
     def _look_up(self, name: str, asking: AsyncFixture[Any]) -> Any:
@@ -175,26 +184,104 @@ class _Planner:
 
     def _refuse_unknown(self, name: str, path: tuple[Any, ...]) -> None:
         raise FixtureError(
-            f"{self._cls.__qualname__}: no fixture is called {name!r}{self._suggest(name)}\n\n"
-            f"{self._draw(path)}\n{'  ' * (len(path) + 1)}-> {name}: not there"
+            f"{self._cls.__qualname__}: no fixture is called {name!r}"
+            f"{_suggest(self._cls, name, path[-1][0])}\n\n"
+            f"{_draw(path)}\n{'  ' * (len(path) + 1)}-> {name}: not there"
         )
 
-    def _suggest(self, name: str) -> str:
-        names = [n for n in _names(self._cls) if isinstance(_static(self._cls, n), AsyncFixture)]
-        close = difflib.get_close_matches(name, names, 1)
-        return f". Did you mean {close[0]!r}?" if close else ""
-
     def _refuse(self, what: str, path: tuple[Any, ...]) -> None:
-        raise FixtureError(f"{self._cls.__qualname__}: {what}\n\n{self._draw(path)}")
+        raise FixtureError(f"{self._cls.__qualname__}: {what}\n\n{_draw(path)}")
 
-    def _draw(self, path: tuple[Any, ...]) -> str:
-        lines = []
-        for depth, (fixture, name) in enumerate(path):
-            arrow = "-> " if depth else ""
-            lines.append(
-                f"{'  ' * (depth + 1)}{arrow}{name} (scope {fixture.scope!r}, {_where(fixture)})"
+
+# What can be wrong -----------------------------------------------------------------------------
+
+
+def missing(cls: type, test: str, parameter: str) -> FixtureError:
+    """Return the error of a test that asks for a fixture that its class has not."""
+    return FixtureError(
+        f"{cls.__qualname__}.{test} asks for {parameter!r}, and the class has no fixture of that "
+        f"name{_suggest(cls, parameter)}"
+    )
+
+
+def missing_in_call(error: TypeError, cls: type, test: Any) -> FixtureError | None:
+    """Return what *error* means if *test* could not be called for want of a fixture."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if "__unittest" in frame.f_globals:  # it has not come as far as the test
+        for name, needed in parameters_of(test)[0]:
+            if needed:
+                return missing(cls, test.__name__, name)
+    return None
+
+
+def _suggest(cls: type, name: str, asking: AsyncFixture[Any] | None = None) -> str:
+    if inspect.isfunction(_static(cls, name)):
+        return f". There is {cls.__qualname__}.{name}(): write @async_fixture above it"
+    names = [n for n in _names(cls) if isinstance(_static(cls, n), AsyncFixture)]
+    close = difflib.get_close_matches(name, names, 1)
+    if close:
+        return f". Did you mean {close[0]!r}?"
+    if asking is not None and not asking.takes_owner and asking.parameters[0][0] == name:
+        return ". A first parameter that is to be the test or the class is called 'self' or 'cls'"
+    return ""
+
+
+def _is_library(base: type) -> bool:
+    return base is object or base.__module__.startswith(("unittest.", "asynctesting."))
+
+
+def _is_hidden(attribute: object) -> bool:
+    return isinstance(attribute, (classmethod, staticmethod)) and isinstance(
+        attribute.__func__, AsyncFixture
+    )
+
+
+def _check_names(cls: type, names: list[str]) -> None:
+    """Refuse fixtures that would never run, or in whose place something else is expected."""
+    for name in _names(cls):
+        attribute = _static(cls, name)
+        if _is_hidden(attribute):
+            raise FixtureError(
+                f"{cls.__qualname__}.{name} would never run: @{type(attribute).__name__} stands "
+                f"above @async_fixture. Leave it out: a fixture whose first parameter is 'cls' "
+                "gets the class"
             )
-        return "\n".join(lines)
+    for name in names:
+        if name.startswith("test"):
+            raise FixtureError(
+                f"{cls.__qualname__}.{name} is a fixture with the name of a test, which would "
+                "never run as one. Call it something else, or remove @async_fixture"
+            )
+        taken = next((b for b in cls.__mro__ if _is_library(b) and name in vars(b)), None)
+        if taken is not None:
+            raise FixtureError(
+                f"{cls.__qualname__}.{name} is a fixture in the place of {taken.__qualname__}."
+                f"{name}, which unittest or this package needs. Call it something else; a hook is "
+                "written without @async_fixture"
+            )
+
+
+def _path_between(node: Node, wanted: Node) -> tuple[Node, ...]:
+    if node == wanted:
+        return (node,)
+    for _, needed in node.needs:
+        path = _path_between(needed, wanted)
+        if path:
+            return (node, *path)
+    return ()
+
+
+def _draw(path: Sequence[Any]) -> str:
+    """Draw a path of fixtures, each with its name; a bare name may be where it begins."""
+    lines = []
+    for depth, step in enumerate(path):
+        arrow = "-> " if depth else ""
+        text = step
+        if not isinstance(step, str):
+            fixture, name = step
+            text = f"{name} (scope {fixture.scope!r}, {_where(fixture)})"
+        lines.append(f"{'  ' * (depth + 1)}{arrow}{text}")
+    return "\n".join(lines)
 
 
 def _is_wrapped(function: Callable[..., Any]) -> bool:

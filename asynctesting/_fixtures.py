@@ -8,6 +8,7 @@ away that of :mod:`asynctesting._living`.
 from __future__ import annotations
 
 import inspect
+import unittest
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar, overload
@@ -73,6 +74,11 @@ class AsyncFixture(Generic[_T]):
         return f"<AsyncFixture {self.label} scope={self.scope!r}>"
 
     def __set_name__(self, owner: type, name: str) -> None:
+        if issubclass(owner, unittest.TestCase) and not hasattr(owner, "_asynctesting_value_of"):
+            raise FixtureError(
+                f"{owner.__qualname__}.{name} would never be set up: fixtures are for classes that "
+                f"derive from AsyncTestCase, and {owner.__qualname__} does not"
+            )
         if self.owner is None and self.takes_owner:
             self.owner = owner
         self.name = name if self.owner is owner else self.name
@@ -190,9 +196,10 @@ def async_fixture(
         'class'
     """
     if scope not in SCOPES:
+        hint = ". pytest's 'function' is 'test' here" if scope == "function" else ""
         raise SettingError(
             f"async_fixture(scope=...) must be 'test', 'class', 'module', 'package' or 'session'; "
-            f"got {scope!r}"
+            f"got {scope!r}{hint}"
         )
     if not isinstance(timeout, Unset):
         timeout = _settings.check_timeout(timeout, "async_fixture(timeout=...)")
@@ -202,12 +209,30 @@ def async_fixture(
                 "the limit of its test. Use the class attribute timeout or @asynctesting.timeout"
             )
     if function is None:
-        return lambda function: AsyncFixture(function, scope, autouse, timeout)
-    if not callable(function):
-        raise FixtureError(
-            f"async_fixture() needs a function that makes the value; got {function!r}"
-        )
+
+        def decorate(function: Callable[..., Any]) -> AsyncFixture[Any]:
+            _check_function(function)
+            return AsyncFixture(function, scope, autouse, timeout)
+
+        return decorate
+    _check_function(function)
     return AsyncFixture(function, scope, autouse, timeout)
+
+
+def _check_function(function: object) -> None:
+    hint = ""
+    if function in SCOPES:
+        hint = f". Write async_fixture(scope={function!r})"
+    elif isinstance(function, (classmethod, staticmethod)):
+        hint = (
+            f". Leave @{type(function).__name__} out: a fixture whose first parameter is 'cls' "
+            "gets the class"
+        )
+    elif callable(function):
+        return
+    raise FixtureError(
+        f"async_fixture() needs a function that makes the value; got {function!r}{hint}"
+    )
 
 
 class _Decorator:

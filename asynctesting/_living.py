@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from typing import Any
 
 from ._cancellers import entered_by, is_held
@@ -30,8 +30,15 @@ class Living:
     #: Whether it is awaited, both ways.
     is_async = False
 
-    def __init__(self, fixture: AsyncFixture[Any], owner: object, values: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        fixture: AsyncFixture[Any],
+        owner: object,
+        values: dict[str, Any],
+        draw_path: Callable[[], str],
+    ) -> None:
         self.fixture = fixture
+        self._draw_path = draw_path
         self._owner = owner
         self._values = values
 
@@ -53,7 +60,7 @@ class Living:
             self._generator = made
             return self._next_of(made)
         if inspect.iscoroutine(made):
-            return made
+            return self._result_of(made)
         if _is_async_manager(made):
             self._manager, self.is_async = made, True
             return type(made).__aenter__(made)
@@ -81,6 +88,16 @@ class Living:
         """Tell whether it has to get the cancellation of its scope, by one of *cancellers*."""
         return self.is_async and (self._generator is None or is_held(self.entered, cancellers))
 
+    async def _result_of(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        value = await coroutine
+        if inspect.iscoroutine(value):
+            value.close()
+            raise FixtureError(
+                f"{self.fixture.label} returned {value!r}, which nobody would await. Write 'return "
+                f"await ...'\n\n{self._draw_path()}"
+            )
+        return value
+
     async def _first_of(self, generator: AsyncGenerator[Any, Any]) -> Any:
         try:
             return await anext(generator)
@@ -96,7 +113,8 @@ class Living:
     def _yields_never(self) -> FixtureError:
         return FixtureError(
             f"{self.fixture.label} ended without a yield, so there is no value. Yield it once: "
-            "what stands before is the set-up, what stands after is the teardown"
+            "what stands before is the set-up, what stands after is the teardown\n\n"
+            f"{self._draw_path()}"
         )
 
     def leave(self, kind: Any = None, error: Any = None, traceback: Any = None) -> Any:
@@ -128,9 +146,12 @@ class Living:
             if raised is not error:
                 raise
             return
-        second = generator.ag_frame.f_lineno
-        await generator.aclose()
-        raise self._yields_twice(generator.ag_code, second)
+        twice = self._yields_twice(generator.ag_code, generator.ag_frame.f_lineno)
+        try:
+            await generator.aclose()
+        except BaseException as raised:
+            raise twice from raised
+        raise twice
 
     def _end(self, generator: Any, error: BaseException | None) -> None:
         try:
@@ -144,16 +165,19 @@ class Living:
             if raised is not error:
                 raise
             return
-        second = generator.gi_frame.f_lineno
-        generator.close()
-        raise self._yields_twice(generator.gi_code, second)
+        twice = self._yields_twice(generator.gi_code, generator.gi_frame.f_lineno)
+        try:
+            generator.close()
+        except BaseException as raised:
+            raise twice from raised
+        raise twice
 
     def _yields_twice(self, code: Any, line: int) -> FixtureError:
         return FixtureError(
             f"{self.fixture.label} yields twice; the second time at\n\n"
             f"  {Place(code.co_filename, line, code.co_qualname)}\n\n"
             "A fixture has one value: what stands after the first yield is its teardown, and ran "
-            "only as far as this line"
+            f"only as far as this line\n\n{self._draw_path()}"
         )
 
 

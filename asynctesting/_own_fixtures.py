@@ -84,7 +84,7 @@ class OwnFixtures(ClassHooks):
             name: self._asynctesting_obtain_own(scope, needed, values)
             for name, needed in node.needs
         }
-        living = Living(node.fixture, self, needs)
+        living = Living(node.fixture, self, needs, self._asynctesting_path_to(node))
         value = scope.call(living.start)
         if is_awaitable(value) and living.is_async:
             value = scope.run(value)

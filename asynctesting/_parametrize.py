@@ -271,9 +271,8 @@ class _ParametrizedClass:
         if args or kwargs:
             return self.base(*args, **kwargs)
         loader = unittest.defaultTestLoader
-        suite = loader.suiteClass()
-        suite.addTests(map(loader.loadTestsFromTestCase, self.classes))
-        return suite
+        suites: list[Any] = [loader.loadTestsFromTestCase(cls) for cls in self.classes]
+        return loader.suiteClass(suites)
 
     def __mro_entries__(self, bases: object) -> tuple[type, ...]:
         return (self.base,)

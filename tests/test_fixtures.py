@@ -584,7 +584,7 @@ class TeardownTests(FixtureAssertions):
                 self.assertEqual(len(outcome.skipped), 2)
 
 
-class MistakeTests(unittest.TestCase):
+class MistakeTests(OutcomeAssertions):
     """What is wrong with a plan is said when the class is made."""
 
     def test_a_circle(self) -> None:
@@ -603,6 +603,137 @@ class MistakeTests(unittest.TestCase):
         text = str(caught.exception)
         self.assertIn("ask for each other in a circle", text)
         self.assertRegex(text, r"(?s)\n  hen .*test_fixtures.py.*\n    -> egg .*\n      -> hen ")
+
+    def test_a_decorator_of_a_class_method(self) -> None:
+        """Above it would hide the fixture, and below it is no function; leave it out."""
+        for kind in (classmethod, staticmethod):
+            with self.subTest(kind=kind):
+                with self.assertRaisesRegex(
+                    FixtureError, rf"db would never run: @{kind.__name__} stands above"
+                ):
+
+                    class Above(AsyncTestCase):
+                        db = kind(async_fixture(scope="class")(lambda: 1))
+
+                with self.assertRaisesRegex(FixtureError, f"Leave @{kind.__name__} out"):
+                    async_fixture(kind(lambda: 1), scope="class")  # type: ignore[arg-type]
+
+    def test_a_name_that_has_another_meaning(self) -> None:
+        """A test's, a hook's, or that of something that the case needs."""
+        for name, message in (
+            ("test_db", "test_db is a fixture with the name of a test, which would never run"),
+            ("setUp", "in the place of TestCase.setUp"),
+            ("asyncSetUp", "in the place of IsolatedAsyncioTestCase.asyncSetUp"),
+            ("loop", "in the place of AsyncTestCase.loop"),
+            ("id", "in the place of TestCase.id"),
+        ):
+            with self.subTest(name=name), self.assertRaisesRegex(FixtureError, message):
+                type("Case", (AsyncTestCase,), {name: async_fixture(lambda: 1)})
+
+    def test_a_class_of_another_kind(self) -> None:
+        """A plain TestCase would never set it up."""
+        for base in (unittest.TestCase, unittest.IsolatedAsyncioTestCase):
+            with self.subTest(base=base), self.assertRaises((FixtureError, RuntimeError)) as caught:
+                type("Case", (base,), {"db": async_fixture(lambda: 1)})
+
+            error = caught.exception
+            self.assertIn("derive from AsyncTestCase", str(error.__cause__ or error))
+
+    def test_an_unknown_name_in_a_class_without_fixtures(self) -> None:
+        """Somebody else may fill the parameter, so it is said when the test is called."""
+
+        class Case(AsyncTestCase):
+            async def database(self) -> None: ...
+
+            async def test_it(self, databse: str) -> None: ...
+
+            async def test_function(self, database: str) -> None: ...
+
+            async def test_error_of_its_own(self) -> None:
+                (lambda x: x)()  # type: ignore[call-arg]
+
+        self.assertFailsWith(
+            run_case(Case), FixtureError, "Case.test_it asks for 'databse', and the class has no"
+        )
+        self.assertFailsWith(
+            run_case(Case, "test_function"), FixtureError, "write @async_fixture above it"
+        )
+        self.assertFailsWith(run_case(Case, "test_error_of_its_own"), TypeError, "missing 1")
+
+    def test_a_decorator_without_its_keyword(self) -> None:
+        """A scope in the place of the function, pytest's word, and a first parameter."""
+        with self.assertRaisesRegex(FixtureError, r"Write async_fixture\(scope='class'\)"):
+            async_fixture("class")  # type: ignore[call-overload]
+        with self.assertRaisesRegex(SettingError, "pytest's 'function' is 'test' here"):
+            async_fixture(scope="function")
+        with self.assertRaisesRegex(FixtureError, "is called 'self' or 'cls'"):
+            type("Case", (AsyncTestCase,), {"db": async_fixture(lambda this: 1)})
+
+    def test_a_coroutine_as_the_value(self) -> None:
+        """Nobody would await it."""
+
+        class Case(AsyncTestCase):
+            @async_fixture
+            async def thing(self) -> Any:
+                return asyncio.sleep(0)
+
+            async def test_it(self) -> None: ...
+
+        self.assertFailsWith(run_case(Case), FixtureError, "Write 'return await ...'")
+
+    def test_one_without_a_yield_shows_the_way_to_it(self) -> None:
+        """From the test that asks, over the fixtures in between, with the lines."""
+        for scope in ("test", "class", "session"):
+            with self.subTest(scope=scope):
+
+                class Case(AsyncTestCase):
+                    @async_fixture(scope=scope, autouse=False)
+                    async def database(cls) -> AsyncIterator[None]:
+                        return
+                        yield
+
+                    @async_fixture(autouse=False)
+                    async def shop(self, database: None) -> None: ...
+
+                    async def test_it(self, shop: None) -> None: ...
+
+                (error,) = run_class(Case).raised
+                self.assertIsInstance(error, FixtureError)
+                self.assertRegex(
+                    str(error),
+                    r"ended without a yield(?s:.*)\n  test_it\n    -> shop \(scope 'test', .*"
+                    rf"test_fixtures.py:\d+.*\n      -> database \(scope '{scope}', ",
+                )
+
+    def test_a_second_yield_below_a_finally(self) -> None:
+        """What the finally raises does not hide it."""
+
+        async def twice() -> AsyncIterator[None]:
+            try:
+                yield
+                yield
+            finally:
+                raise ValueError("in the finally")
+
+        def twice_in_sync() -> Iterator[None]:
+            try:
+                yield
+                yield
+            finally:
+                raise ValueError("in the finally")
+
+        for function in (twice, twice_in_sync):
+            with self.subTest(function=function):
+
+                class Case(AsyncTestCase):
+                    thing = async_fixture(function)
+
+                    async def test_it(self) -> None: ...
+
+                (error,) = run_class(Case).raised
+                self.assertIsInstance(error, FixtureError)
+                self.assertRegex(str(error), r"yields twice(?s:.*)\n  thing \(scope 'test', ")
+                self.assertIsInstance(error.__cause__, ValueError)
 
     def test_an_unknown_name(self) -> None:
         """The nearest name is suggested."""
