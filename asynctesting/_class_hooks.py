@@ -193,7 +193,7 @@ class ClassHooks(_Base):
         super().setUpClass()
         _registry.leave_outside_of(cls)
         plan = cls._asynctesting_plan
-        if plan is not None and plan.is_wide:
+        if plan is not None and plan.is_wide and cls._asynctesting_has_work():
             cls._asynctesting_open_class(plan)
 
     @classmethod
@@ -235,6 +235,14 @@ class ClassHooks(_Base):
             cls.tearDown_exceptions = [*infos, *cls.tearDown_exceptions]
 
     # Opening and ending ------------------------------------------------------------------------
+
+    @classmethod
+    def _asynctesting_has_work(cls) -> bool:
+        """Tell whether any test is there that is not skipped by its decorator."""
+        for name in unittest.defaultTestLoader.getTestCaseNames(cls) or ["runTest"]:
+            if not getattr(getattr(cls, name, None), "__unittest_skip__", False):
+                return True
+        return False  # should one run all the same, it opens the class itself
 
     @classmethod
     def _asynctesting_options(cls) -> _registry.Options:

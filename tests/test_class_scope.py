@@ -25,20 +25,17 @@ from asynctesting import (
     async_fixture,
 )
 from asynctesting.clocks import FrozenTimeMixin, VirtualClockMixin, virtual_clock
-from tests.support import Outcome, OutcomeAssertions, run_all, run_case, run_python, settings
+from tests.support import (
+    Outcome,
+    OutcomeAssertions,
+    run_all,
+    run_case,
+    run_classes,
+    run_python,
+    settings,
+)
 
 Log = list[str]
-
-
-def run_classes(*classes: type[unittest.TestCase]) -> Outcome:
-    """Run the tests of several classes in one suite, as a runner does."""
-    outcome = Outcome()
-    loader = unittest.defaultTestLoader
-    with settings({}):
-        suite = unittest.TestSuite(map(loader.loadTestsFromTestCase, classes))
-        suite.run(outcome)
-        outcome.stopTestRun()
-    return outcome
 
 
 def counts(outcome: unittest.TestResult) -> dict[str, int]:
@@ -305,6 +302,41 @@ class OrderTests(OutcomeAssertions):
     def assertPassedAll(self, outcome: Outcome, number: int) -> None:
         self.assertEqual(outcome.raised, [], outcome.report)
         self.assertEqual(outcome.testsRun, number)
+
+    def test_nothing_is_opened_for_a_class_of_skipped_tests(self) -> None:
+        """Neither hooks nor fixtures, whether the class or each of its tests is skipped."""
+        log: Log = []
+
+        class Case(AsyncTestCase):
+            @async_fixture(scope="class")
+            async def server(cls) -> None:
+                log.append("server")
+
+            @async_fixture(scope="module")
+            async def database(cls) -> None:
+                log.append("database")
+
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                log.append("asyncSetUpClass")
+
+            @unittest.skip("today")
+            async def test_1(self) -> None: ...
+
+            @unittest.skipIf(True, "today")
+            def test_2(self) -> None: ...
+
+        outcome = run_all(Case)
+
+        self.assertEqual(len(outcome.skipped), 2)
+        self.assertEqual(log, [])
+
+        class More(Case):
+            async def test_3(self) -> None:
+                log.append("test")
+
+        self.assertEqual(run_classes(More).raised, [])
+        self.assertEqual(log, ["database", "server", "asyncSetUpClass", "test"])
 
 
 class FailureTests(OutcomeAssertions):
