@@ -14,13 +14,14 @@ import atexit
 import contextlib
 import functools
 import inspect
+import sys
 import threading
 import unittest
 import warnings
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from types import CoroutineType
+from types import CoroutineType, FrameType
 from typing import Any, NoReturn, TypeVar
 
 from . import _settings
@@ -63,6 +64,8 @@ def bridge_of_test(case: unittest.TestCase, *, limited: bool | None = None) -> B
                 "use the function asynctesting.get_async_result(), which has a loop of its own"
             )
         _check_thread(own[_THREAD], str(case))
+    else:
+        _check_thread(_thread_that_runs(case), str(case))
     method = getattr(case, case._testMethodName, None)
     options = Options.of(type(case), method)
     if not (getattr(case, "_outcome", None) is not None if limited is None else limited):
@@ -179,6 +182,7 @@ def bridge_of_class(cls: type[unittest.TestCase]) -> Bridge:
     bridge: Bridge | None = cls.__dict__.get(_SLOT)
     if bridge is None:
         title = f"the class {cls.__module__}.{cls.__qualname__}"
+        _check_thread(_thread_that_runs(cls), title)
         bridge = Bridge(cls.__name__, title, Options.of(cls), each=True, advice=_CLASS_ADVICE)
         setattr(cls, _SLOT, bridge)
         _cleanups(cls).insert(0, (_end_class, (cls,), {}))
@@ -297,6 +301,40 @@ def without_plumbing(error: BaseException) -> BaseException:
             break
         traceback = traceback.tb_next
     return error.with_traceback(traceback)
+
+
+_OF_TESTS = {function.__code__ for function in (unittest.TestCase.run, unittest.TestCase.debug)}
+_OF_CLASSES = {"setUpClass", "tearDownClass", "doClassCleanups"}
+
+
+def _thread_that_runs(owner: unittest.TestCase | type[unittest.TestCase]) -> int:
+    """Return the thread in which unittest runs a test, or a class; this one if nobody knows.
+
+    It is asked once for each bridge, since the thread that comes first may be a guest.
+    """
+    me = threading.get_ident()
+    if not _is_run_below(sys._getframe(), owner):
+        for thread, frame in sys._current_frames().items():
+            if thread != me and _is_run_below(frame, owner):
+                return thread
+    return me
+
+
+def _is_run_below(
+    frame: FrameType | None, owner: unittest.TestCase | type[unittest.TestCase]
+) -> bool:
+    while frame is not None:
+        code = frame.f_code
+        if code in _OF_TESTS:
+            case = frame.f_locals.get("self")
+            if case is owner or (isinstance(owner, type) and isinstance(case, owner)):
+                return True
+        elif code.co_name in _OF_CLASSES and isinstance(owner, type):
+            cls = frame.f_locals.get("cls")
+            if isinstance(cls, type) and issubclass(cls, owner):
+                return True
+        frame = frame.f_back
+    return False
 
 
 def _check_thread(home: int, name: str) -> None:

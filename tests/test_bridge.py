@@ -587,6 +587,58 @@ class MisuseTests(Settled):
         outcome = run_all(Tests)
         self.assertTrue(outcome.wasSuccessful(), outcome.report)
 
+    def test_another_thread_that_comes_first(self) -> None:
+        """The loop of a class, and that of a plain test, belong to the thread that runs them."""
+        refused: list[str] = []
+
+        def in_thread(call: Callable[..., Any]) -> None:
+            def target() -> None:
+                with self.assertRaisesRegex(BridgeError, "another thread than 'guest'"):
+                    call()
+                refused.append(call.__name__)
+
+            thread = threading.Thread(target=target, name="guest")
+            thread.start()
+            thread.join()
+
+        class Tests(Legacy):
+            @classmethod
+            def ask(cls) -> None:
+                cls.get_class_async_result(echo(1))
+
+            @classmethod
+            def setUpClass(cls) -> None:
+                super().setUpClass()
+                cls.addClassCleanup(in_thread, cls.ask)
+                in_thread(cls.ask)
+
+            @classmethod
+            def tearDownClass(cls) -> None:
+                in_thread(cls.ask)
+                super().tearDownClass()
+
+            def test_it(case) -> None:
+                in_thread(case.ask)
+
+        class Plain(unittest.TestCase):
+            @async_test
+            async def ask(self) -> None: ...
+
+            @classmethod
+            @async_test
+            async def ask_class(cls) -> None: ...
+
+            def test_it(self) -> None:
+                in_thread(self.ask)
+                in_thread(self.ask_class)
+                self.ask()
+                self.ask_class()
+
+        for case in (Tests, Plain):
+            outcome = run_all(case)
+            self.assertTrue(outcome.wasSuccessful(), outcome.report)
+        self.assertEqual(refused, ["ask"] * 5 + ["ask_class"])
+
     def test_outside_of_a_running_test(self) -> None:
         """Nobody would close its loop."""
 
