@@ -117,13 +117,16 @@ def run_all(case: type[unittest.TestCase], *, environment: Mapping[str, str] | N
     return outcome
 
 
-def run_classes(*cases: type[unittest.TestCase]) -> Outcome:
+def run_classes(
+    *cases: type[unittest.TestCase], environment: Mapping[str, str] | None = None
+) -> Outcome:
     """Run the tests of *cases* in one run, and end it as runners do; return the outcome."""
     outcome = Outcome()
     loader = unittest.defaultTestLoader
-    outcome.startTestRun()
-    unittest.TestSuite([loader.loadTestsFromTestCase(case) for case in cases]).run(outcome)
-    outcome.stopTestRun()
+    with settings(environment or {}):
+        outcome.startTestRun()
+        unittest.TestSuite([loader.loadTestsFromTestCase(case) for case in cases]).run(outcome)
+        outcome.stopTestRun()
     return outcome
 
 

@@ -32,7 +32,6 @@ from tests.support import (
     run_case,
     run_classes,
     run_python,
-    settings,
 )
 
 Log = list[str]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import unittest
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from asynctesting import AsyncTestCase, SettingError, TimeLimitError, async_fixture
 from asynctesting.errors import LeakError
-from tests.support import Outcome, OutcomeAssertions, run_classes, settings
+from tests.support import Outcome, OutcomeAssertions, run_classes
 
 SHARED = ("module", "package", "session")
 
@@ -18,7 +18,9 @@ SHARED = ("module", "package", "session")
 class OrderTests(OutcomeAssertions):
     """What one class has chosen for itself decides nothing for the others."""
 
-    def run_in_both_orders(self, fixture: Any, **attributes: Any) -> list[Outcome]:
+    def run_in_both_orders(
+        self, fixture: Any, *, environment: Mapping[str, str] | None = None, **attributes: Any
+    ) -> list[Outcome]:
         """Run a strange and a plain class that share *fixture*, in both orders."""
         cases = []
         for name, body in (("Strange", attributes), ("Plain", {})):
@@ -28,7 +30,8 @@ class OrderTests(OutcomeAssertions):
             cases.append(
                 type(name, (AsyncTestCase,), {"shared": fixture, "test_it": test_it, **body})
             )
-        return [run_classes(*order) for order in itertools.permutations(cases)]
+        orders = itertools.permutations(cases)
+        return [run_classes(*order, environment=environment) for order in orders]
 
     def test_the_limit_of_a_class(self) -> None:
         """A shared fixture may take longer than the tests of the class that comes first."""
@@ -66,10 +69,10 @@ class OrderTests(OutcomeAssertions):
                 await asyncio.sleep(0.001)
 
         fixture = async_fixture(slow, scope="module", timeout=60)
-        with settings({"ASYNCTESTING_TIMEOUT": "0.05", "ASYNCTESTING_LEAKS": "off"}):
-            for outcome in self.run_in_both_orders(fixture, timeout=60):
-                self.assertEqual([type(e) for e in outcome.raised], [TimeLimitError] * 2)
-                self.assertIn("longer than its limit of 0.05 s", str(outcome.raised[0]))
+        environment = {"ASYNCTESTING_TIMEOUT": "0.05", "ASYNCTESTING_LEAKS": "off"}
+        for outcome in self.run_in_both_orders(fixture, environment=environment, timeout=60):
+            self.assertEqual([type(e) for e in outcome.raised], [TimeLimitError] * 2)
+            self.assertIn("longer than its limit of 0.05 s", str(outcome.raised[0]))
 
 
 class FixtureLimitTests(OutcomeAssertions):
