@@ -87,6 +87,21 @@ class CommandLineTests(unittest.TestCase):
         path.write_text(AFTER, encoding="utf-8")
         self.assertEqual(self.run_cli("--check", "test_it.py")[0], 0)
 
+    def test_lines_are_those_of_the_file_on_disk(self) -> None:
+        """Before it is rewritten and after."""
+        self.write(
+            "test_it.py",
+            "import asyncio\nimport unittest\n\n\nclass Good(unittest.TestCase):\n"
+            "    def setUp(self):\n        self.loop = asyncio.new_event_loop()\n\n"
+            "    def test_it(self):\n        self.loop.run_until_complete(f())\n\n\n"
+            "class Bad(unittest.IsolatedAsyncioTestCase):\n    leaks = 3\n",
+        )
+
+        for options, line in ((["--check"], 13), (["--diff"], 13), ([], 10), ([], 10)):
+            with self.subTest(options=options):
+                _, out, _ = self.run_cli(*options, "test_it.py")
+                self.assertIn(f"test_it.py:{line}: left alone [loop] its attribute 'leaks'", out)
+
     def test_what_is_left_is_listed(self) -> None:
         """With file, line, rule, reason and the page that explains it."""
         self.write("test_it.py", LEFT)

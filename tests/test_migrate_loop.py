@@ -630,7 +630,7 @@ class TrapTests(RuleTestCase):
         self.assertEqual([item.topic for item in findings], ["context-variables"])
 
     def test_tasks_that_a_run_cancels(self) -> None:
-        """Where something could notice, the test stays; else a person is told."""
+        """A test that starts some and lets go of them stays, over the bridge as well."""
         text = """
             import asyncio
             import unittest
@@ -641,7 +641,7 @@ class TrapTests(RuleTestCase):
                         task = asyncio.create_task(f())
                         await g()
 
-                    asyncio.run(go()){after}
+                    asyncio.run(go())
 
                 def test_kept(self):
                     async def go():
@@ -651,13 +651,17 @@ class TrapTests(RuleTestCase):
                     asyncio.run(go())
                     check()
             """
-        after, findings = self.migrated(text.replace("{after}", ""))
-        self.assertEqual([(item.line, item.topic) for item in findings], [(6, "tasks")])
-        self.assertIn("async def test_it", after)
-        after, findings = self.migrated(text.replace("{after}", "\n                    check()"))
-        self.assertEqual([(item.line, item.topic) for item in findings], [(7, "tasks")])
-        self.assertIn("    def test_it", after)
-        self.assertIn("async def test_kept", after)
+        for start in ("task = asyncio.create_task(f())", "_ = asyncio.gather(f(), f())"):
+            for self.bridge in (False, True):
+                with self.subTest(start=start, bridge=self.bridge):
+                    after, findings = self.migrated(
+                        text.replace("task = asyncio.create_task(f())", start, 1)
+                    )
+                    topics = [(item.topic, item.where) for item in findings]
+                    self.assertEqual(len(topics), 1)
+                    self.assertEqual(topics[0][1], "Tests.test_it")
+                    self.assertIn("        asyncio.run(go())\n\n", after)
+                    self.assertEqual(after.count("asyncio.run"), 1)
 
 
 class BridgeTests(RuleTestCase):

@@ -141,7 +141,8 @@ def _settled(
             old = first.get(path)
             before = outcome.before if old is None else old.before
             if old is not None and outcome.changed:
-                looks[path] = {_moved(f, outcome.before, outcome.after) for f in looks[path]}
+                mover = _Mover(outcome.before, outcome.after)
+                looks[path] = {mover.moved(found) for found in looks[path]}
             said = looks.setdefault(path, set())
             said.update(found for found in outcome.findings if found.sort is Sort.LOOK)
             left = {found for found in outcome.findings if found.sort is Sort.LEFT}
@@ -413,8 +414,9 @@ def _rewritten(work: _Work) -> Outcome:
         tree = cst.parse_module(text)
         after = rule.rewrite(view, survey, frozen, tree).code
         if after != text:
-            findings = [_moved(finding, text, after) for finding in findings]
-            found = [_moved(finding, text, after) for finding in found]
+            mover = _Mover(text, after)
+            findings = [mover.moved(finding) for finding in findings]
+            found = [mover.moved(finding) for finding in found]
             text = after
             view = _view(work, text)
         findings += found
@@ -434,28 +436,41 @@ def _line_of(tree: ast.Module, name: str) -> int:
     return 1
 
 
-def _moved(finding: Finding, before: str, after: str) -> Finding:
-    """Return *finding* with the line where its code stands now."""
-    old, new = before.splitlines(), after.splitlines()
-    text = old[finding.line - 1].strip() if finding.line <= len(old) else ""
-    guess = finding.line + _shift(finding.where, before, after)
-    same = [number for number, line in enumerate(new, 1) if line.strip() == text]
-    if text and same:
-        line = min(same, key=lambda number: abs(number - guess))
-    else:
-        line = max(1, min(guess, len(new)))
-    return replace(finding, line=line)
+class _Mover:
+    """Finds the places of one text in another that has been made of it."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self._old, self._new = before.splitlines(), after.splitlines()
+        self._places = [
+            {name: node.lineno for name, node in functions_in(ast.parse(text))}
+            for text in (before, after)
+        ]
+
+    def moved(self, finding: Finding) -> Finding:
+        """Return *finding* with the line where its code stands now."""
+        text = ""
+        if finding.line <= len(self._old):
+            text = self._old[finding.line - 1].strip()
+        guess = finding.line + self._shift(finding.where)
+        same = [number for number, line in enumerate(self._new, 1) if line.strip() == text]
+        if text and same:
+            line = min(same, key=lambda number: abs(number - guess))
+        else:
+            line = max(1, min(guess, len(self._new)))
+        return replace(finding, line=line)
+
+    def _shift(self, where: str) -> int:
+        """Return how many lines a function has moved down."""
+        old, new = (places.get(where) for places in self._places)
+        return len(self._new) - len(self._old) if old is None or new is None else new - old
 
 
-def _shift(where: str, before: str, after: str) -> int:
-    """Return how many lines a function has moved down."""
-    lines: list[int] = []
-    for text in (before, after):
-        places = {name: node.lineno for name, node in functions_in(ast.parse(text))}
-        if where not in places:
-            return after.count("\n") - before.count("\n")
-        lines.append(places[where])
-    return lines[1] - lines[0]
+def not_written(outcome: Outcome) -> Outcome:
+    """Return *outcome* with its lines as they are in the file that was not rewritten."""
+    if not outcome.changed:
+        return outcome
+    mover = _Mover(outcome.after, outcome.before)
+    return replace(outcome, findings=tuple(sorted(map(mover.moved, outcome.findings))))
 
 
 def write(outcome: Outcome) -> None:

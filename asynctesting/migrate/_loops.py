@@ -32,7 +32,6 @@ class Runs:
         own_loops: Its variables that hold a loop.
         kept_loops: Those of them that it uses for more than running awaitables.
         fresh: How many of the calls make a loop of their own (``asyncio.run``).
-        tasks: Where it starts a task that it does not keep, which ``asyncio.run`` cancels.
         trouble: Why the function can't become a coroutine function: the node, topic and reason.
     """
 
@@ -41,7 +40,6 @@ class Runs:
     own_loops: set[str] = field(default_factory=set)
     kept_loops: set[str] = field(default_factory=set)
     fresh: int = 0
-    tasks: list[ast.AST] = field(default_factory=list)
     trouble: list[tuple[ast.AST, str, str]] = field(default_factory=list)
 
     @property
@@ -128,10 +126,9 @@ class Reader:
         if runs.calls:
             runs.trouble += self._context_trouble(function)
         if runs.fresh:
-            runs.tasks += _tasks_not_kept(function)
-            if runs.tasks and not _ends_with(function, runs.calls[-1][0]):
-                text = "asyncio.run() cancels the tasks that are left before what comes after it"
-                runs.trouble.append((runs.tasks[0], "tasks", text))
+            for task in _tasks_not_kept(function):
+                text = "it starts a task and lets go of it, and asyncio.run() cancels what is left"
+                runs.trouble.append((task, "tasks", text))
         return runs
 
     def _context_trouble(self, function: FunctionNode) -> Iterator[tuple[ast.AST, str, str]]:
@@ -262,16 +259,11 @@ def _tasks_not_kept(function: FunctionNode) -> Iterator[ast.AST]:
         if not (isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Call)):
             continue
         name = dotted(node.value.func).rpartition(".")[2]
-        if name not in ("create_task", "ensure_future"):
+        if name not in ("create_task", "ensure_future", "gather"):
             continue
         targets = node.targets if isinstance(node, ast.Assign) else []
         if all(isinstance(target, ast.Name) and target.id not in loaded for target in targets):
             yield node
-
-
-def _ends_with(function: FunctionNode, call: ast.Call) -> bool:
-    """Tell whether nothing of a function comes after a call."""
-    return any(inner is call for inner in ast.walk(function.body[-1]))
 
 
 def _is_asserted(node: ast.AST) -> bool:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = _make_parser().parse_args(argv)
     rules = _rules_of(arguments.sources)
     try:
-        from ._engine import Options, migrate, python_files
+        from ._engine import Options, migrate, not_written, python_files
     except ModuleNotFoundError as error:
         if error.name not in ("libcst", "tqdm"):
             raise
@@ -47,6 +47,8 @@ def main(argv: Sequence[str]) -> int:
     if written:
         # First of all, because whoever reads what follows may stop to listen.
         outcomes = [_written(outcome) for outcome in outcomes]
+    else:
+        outcomes = [not_written(outcome) for outcome in outcomes]
     print_lines(line for outcome in outcomes for line in _said(outcome, diff=arguments.diff))
     print(_summary(outcomes, written=written), file=sys.stderr)
     has_work = arguments.check and any(outcome.changed for outcome in outcomes)

@@ -229,7 +229,6 @@ class _Visitor(Scoped):
                 self.found.decide(where, f"inline:{inner}")
             for loop in runs[name].kept_loops:
                 self.found.decide(where, f"keep:{loop}")
-            self._look_at_tasks(name, runs[name])
         if _PLAIN not in family.kin_roots or _OURS in family.kin_roots:
             return
         for name, function in functions.items():
@@ -240,13 +239,6 @@ class _Visitor(Scoped):
                 text = f"{name} was never awaited before; now it runs"
                 self.look(function, "never-ran", text)
                 self.path.pop()
-
-    def _look_at_tasks(self, name: str, runs: Runs) -> None:
-        self.path.append(name)
-        for task in runs.tasks:
-            text = "asyncio.run() cancelled this task if it was left; here nothing does"
-            self.look(task, "tasks", f"{text}, and a task that a test leaves is a leak")
-        self.path.pop()
 
     def _own_decorator(self, function: FunctionNode) -> ast.expr | None:
         for decorator in function.decorator_list:
@@ -363,7 +355,6 @@ class _Visitor(Scoped):
                     self.path.pop()
             elif (found.calls or found.asserted) and _has_self(function):
                 self.found.decide(f"{self.where}.{name}", "bridge")
-                self._look_at_tasks(name, found)
         self.found.decide(self.where, "rebase")
         self.found.decide(self.where, "drop-loop")
         self.found.decide(self.where, "all-async")
