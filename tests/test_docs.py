@@ -74,6 +74,7 @@ NEEDS = {
     "README.md": ["pytest"],
     "docs/howto/choose-a-loop.md": ["uvloop"],
     "docs/howto/pytest.md": ["pytest"],
+    "docs/howto/test-a-fastapi-application.md": ["fastapi", "httpx"],
     "docs/howto/runners.md": ["absl", "nose2", "stestr", "xdist", "xmlrunner"],
 }
 

@@ -39,6 +39,9 @@ from ._verdict import (
 __unittest = True
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+# How many turns of the loop it takes until the far end of a closed connection has seen that and
+# has cancelled its handler.
+_TURNS_TO_NOTICE = 5
 # Clients that keep idle connections in a pool; closing that is their session's business.
 _POOLING = ("aiohttp.", "anyio.", "httpcore.", "httpx.")
 
@@ -100,7 +103,7 @@ class HTTPNetwork:
         self._sessions: list[aiohttp.ClientSession] = []
         self._stack = contextlib.AsyncExitStack()
         # What was asked for by an `await` that may have been forgotten.
-        self._promised: dict[object, str] = {}
+        self._promised: dict[Server, str] = {}
         # For the verdict.
         self._unmatched: list[Unmatched] = []
         self._exceptions: list[str] = []
@@ -182,7 +185,7 @@ class HTTPNetwork:
         try:
             for session in self._sessions:
                 await session.close()
-            await _settle()
+            await self._settle()
             self._left_open = list(self._open_things())
             await _collect(problems, self._stack.aclose())
             for server in reversed(self.servers):
@@ -193,6 +196,13 @@ class HTTPNetwork:
             for host in self.hosts:
                 await host._close()
         return problems
+
+    async def _settle(self) -> None:
+        """Let closed connections be noticed at their other ends."""
+        for _ in range(_TURNS_TO_NOTICE):
+            if not self.wire.connections:
+                break
+            await asyncio.sleep(0)
 
     # Hosts --------------------------------------------------------------------------------------
 
@@ -208,15 +218,13 @@ class HTTPNetwork:
             ValueError: If *url* can't be meant, or something is there already.
             RuntimeError: If the network is not entered.
         """
-        place = self._take(url, "host()")
-        checked = _check_url(url, "host()")
+        checked = self._take(url, "host()")
         made = Host(self, checked, self.wire.host(_name(checked)), by_hand)
         if self.wire.transport == "loopback":
             made._starting = asyncio.ensure_future(made._start())
         else:
             made._start_in_memory()
         self.hosts.append(made)
-        self._taken[_name(checked), _port(checked)] = place
         return made
 
     def serve(
@@ -293,10 +301,9 @@ class HTTPNetwork:
         """
         if not callable(factory):
             raise TypeError(f"serve_protocol() needs a class or a function, got {factory!r}")
-        place = self._take(URL.build(scheme="tcp", host=host, port=port), "serve_protocol()")
-        server = await self.wire.listen(factory, host, port)
-        self._taken[host, port] = place
-        return server
+        self._refuse_unless_entered("serve_protocol()")
+        self._reserve(host, port, f"{host}:{port}", "serve_protocol()")
+        return await self.wire.listen(factory, host, port)
 
     def pass_through(self, *hosts: str, port: int | None = None) -> None:
         """Let hosts be reached for real, by name or address.
@@ -396,7 +403,10 @@ class HTTPNetwork:
         for server in self.servers:
             yield from server._reported.values()
         yield from self._left_open
-        yield from self._promised.values()
+        for server, what in self._promised.items():
+            place = self._taken[_name(server.url), _port(server.url)]
+            where = f"; called at  {place}" if place is not None else ""
+            yield f"{what} was never awaited, so nothing was served{where}"
         for host in self.hosts if unused else ():
             yield from (describe_unused(stub) for stub in host.stubs if stub._is_owed)
 
@@ -451,33 +461,31 @@ class HTTPNetwork:
         if self._state == "over":
             raise RuntimeError(f"{what} came too late: the network has been left")
 
-    def _take(self, url: str | URL, what: str) -> Place | None:
-        """Reserve name and port of *url*, and return the line that wants it."""
+    def _take(self, url: str | URL, what: str) -> URL:
+        """Return *url* checked, and reserve its name and port."""
         self._refuse_unless_entered(what)
-        checked = url if what == "serve_protocol()" else _check_url(url, what)
-        key = _name(URL(checked)), _port(URL(checked))
-        if key in self._taken:
-            before = self._taken[key]
+        checked = _check_url(url, what)
+        self._reserve(_name(checked), _port(checked), url, what)
+        return checked
+
+    def _reserve(self, name: str, port: int, given: Any, what: str) -> None:
+        if (name, port) in self._taken:
+            before = self._taken[name, port]
             where = f" (at {before})" if before is not None else ""
             raise ValueError(
-                f"{what} got {str(url)!r}, and {key[0]} port {key[1]} is taken already{where}. "
+                f"{what} got {str(given)!r}, and {name} port {port} is taken already{where}. "
                 "Keep what the first call returned, or give another port"
             )
-        return user_place()
+        self._taken[name, port] = user_place()
 
     def _new_server(self, app: Any, url: str | URL, what: str, raising: bool) -> Server:
-        place = self._take(url, what)
-        checked = _check_url(url, what)
-        server = Server(self, checked, self.wire.host(_name(checked)), app, raising)
-        self._taken[_name(checked), _port(checked)] = place
-        return server
+        checked = self._take(url, what)
+        return Server(self, checked, self.wire.host(_name(checked)), app, raising)
 
     def _begin(
         self, server: Server, starting: Callable[[], Awaitable[None]], what: str
     ) -> Coroutine[Any, Any, Server]:
-        place = self._taken[_name(server.url), _port(server.url)]
-        where = f"; called at  {place}" if place is not None else ""
-        self._promised[server] = f"{what} was never awaited, so nothing was served{where}"
+        self._promised[server] = what
 
         async def begin() -> Server:
             del self._promised[server]
@@ -502,12 +510,6 @@ async def _collect(problems: list[Exception], closing: Awaitable[Any]) -> None:
         await closing
     except Exception as error:
         problems.append(error)
-
-
-async def _settle() -> None:
-    """Let closed connections be noticed at their other ends."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def _is_forgotten(connection: Connection) -> bool:
