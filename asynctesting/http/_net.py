@@ -39,9 +39,9 @@ from ._verdict import (
 __unittest = True
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# How many turns of the loop it takes until the far end of a closed connection has seen that and
-# has cancelled its handler.
-_TURNS_TO_NOTICE = 5
+# How many turns of the loop it takes at most until the far end of a closed connection has seen that
+# and its handler has ended.
+_TURNS_TO_NOTICE = 20
 # Clients that keep idle connections in a pool; closing that is their session's business.
 _POOLING = ("aiohttp.", "anyio.", "httpcore.", "httpx.")
 
@@ -200,7 +200,7 @@ class HTTPNetwork:
     async def _settle(self) -> None:
         """Let closed connections be noticed at their other ends."""
         for _ in range(_TURNS_TO_NOTICE):
-            if not self.wire.connections:
+            if not any(listener._under_way for listener in [*self.hosts, *self.servers]):
                 break
             await asyncio.sleep(0)
 
