@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _addresses, _resolver, _tls
 from ._hosts import connect_error
+from ._loopback import LoopbackServer
 from ._server import MemoryServer, listening_socket
 from ._transport import MemoryTransport
 
@@ -52,6 +53,8 @@ class Methods:
         self._originals = {name: getattr(loop, name) for name in _NAMES}
         # Sockets that were connected by sock_connect(): in memory, and to what.
         self._parked: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        # Those that were connected to a server of the network over real sockets.
+        self._looped: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @classmethod
     def install(cls, network: MemoryNetwork, loop: asyncio.AbstractEventLoop) -> Methods:
@@ -125,8 +128,12 @@ class Methods:
         if network.goes_real(host, port):
             await self._originals["sock_connect"](sock, address)
             return
-        await network.reach(host, port)
-        self._parked[sock] = (host, port)
+        _, server = await network.reach(host, port)
+        if isinstance(server, LoopbackServer):
+            await self._originals["sock_connect"](sock, server.target_for(sock.family))
+            self._looped.add(sock)
+        else:
+            self._parked[sock] = (host, port)
 
     async def create_connection(
         self,
@@ -151,6 +158,8 @@ class Methods:
         if sock is not None:
             parked = self._parked.pop(sock, None)
             if parked is None:
+                if sock in self._looped and isinstance(ssl, ssl_module.SSLContext):
+                    _tls.trust(ssl)
                 return await original(  # type: ignore[no-any-return]
                     ssl=ssl, sock=sock, server_hostname=server_hostname, **timeouts
                 )
@@ -254,27 +263,24 @@ class Methods:
         if sock is not None:
             if host is not None or port is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
-            return self._serve_socket(protocol_factory, sock, start_serving, server_options)
+            return await self._serve_socket(protocol_factory, sock, start_serving, server_options)
         if host is None and port is None:
             raise ValueError("Neither host/port nor sock were specified")
         names = [host] if host is None or isinstance(host, (str, bytes)) else list(host)
         found = [network.addresses_of(name, family) for name in names]
         addresses = list(dict.fromkeys(address for each in found for address in each))
         number = _addresses.port_number(port)
-        server = network.serve(
+        return await network.serve(
             protocol_factory, addresses, number, start_serving=start_serving, **server_options
         )
-        await asyncio.sleep(0)
-        return server
 
-    def _serve_socket(
+    async def _serve_socket(
         self, factory: Any, sock: socket.socket, start_serving: bool, options: dict[str, Any]
     ) -> MemoryServer:
         """Listen in memory at the address to which somebody has bound a real socket."""
         name = sock.getsockname()
         key = name[:2] if isinstance(name, tuple) else _path(name)
-        server = MemoryServer(self._network, factory, [sock], **options)
-        return self._network.enlist([key], server, start_serving)
+        return await self._network.enlist([key], factory, [sock], start_serving, **options)
 
     async def create_unix_server(
         self,
@@ -295,15 +301,14 @@ class Methods:
             "timeouts": timeouts,
         }
         if sock is not None:
-            return self._serve_socket(protocol_factory, sock, start_serving, kwargs)
+            return await self._serve_socket(protocol_factory, sock, start_serving, kwargs)
         if path is None:
             raise ValueError("path was not specified, and no sock specified")
         name = _path(path)
         stand_in = listening_socket(socket.AF_UNIX, socket.SOCK_STREAM, name)
-        server = MemoryServer(self._network, protocol_factory, [stand_in], **kwargs)
-        self._network.enlist([name], server, start_serving)
-        await asyncio.sleep(0)
-        return server
+        return await self._network.enlist(
+            [name], protocol_factory, [stand_in], start_serving, **kwargs
+        )
 
     # What asks for a transport of the loop's own -----------------------------------------------
 

@@ -11,6 +11,7 @@ import errno
 import itertools
 import socket
 import ssl as ssl_module
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
@@ -24,6 +25,7 @@ from ._addresses import Name
 from ._connection import Connection
 from ._guard import Undeclared, guard
 from ._hosts import TLS_MODES, Host, TLSMode, connect_error, gaierror
+from ._loopback import LoopbackServer
 from ._methods import Methods
 from ._server import Factory, MemoryServer, listening_socket
 from ._transport import MemoryTransport
@@ -37,6 +39,7 @@ _FIRST_CLIENT_PORT = 49152
 # Turns of the loop in which the ends of aborted connections tell their protocols, TLS included.
 _TURNS_TO_END = 4
 
+_UNIX = getattr(socket, "AF_UNIX", -1)
 _LOCAL = ("127.0.0.1", "::1")
 
 
@@ -56,7 +59,9 @@ class MemoryNetwork(Joint):
             ``"real"`` does it with a throwaway authority that clients are made to trust. See
             :meth:`Host.tls` for single hosts.
         transport: ``"memory"``, or ``"loopback"`` for real sockets on 127.0.0.1, for clients that
-            read and write a socket with ``loop.sock_recv()`` and ``loop.sock_sendall()``.
+            read and write a socket with ``loop.sock_recv()`` and ``loop.sock_sendall()``. There
+            links, faults of TLS and :attr:`connections` are not to be had, and TLS is never left
+            out.
 
     Attributes:
         loop: The loop it is installed on.
@@ -105,6 +110,8 @@ class MemoryNetwork(Joint):
         # What may be reached for real: names, addresses and paths, with their ports.
         self._real: set[tuple[str, int | None]] = set()
         self._methods: Methods | None = None
+        #: Clients' connections over real sockets, with transport="loopback".
+        self.real_transports: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         state = "entered" if self._methods is not None else "not entered"
@@ -161,6 +168,8 @@ class MemoryNetwork(Joint):
             server.close()
         for connection in self.connections:
             connection.abort()
+        for transport in list(self.real_transports):
+            transport.abort()
         methods.restore()
 
     # Hosts --------------------------------------------------------------------------------------
@@ -383,14 +392,7 @@ class MemoryNetwork(Joint):
             OSError: If somebody listens there already.
         """
         self.host(host)
-        if self.transport == "loopback":
-            names = self._names_of(host)
-            if ssl is None and tls:
-                ssl = _tls.server_context(names, "real")
-            return await self.methods.create_server(
-                factory, host, port, ssl=ssl, start_serving=start_serving
-            )
-        return self.serve(
+        return await self.serve(
             factory,
             self.addresses_of(host),
             port,
@@ -427,7 +429,7 @@ class MemoryNetwork(Joint):
             found = [address]
         return [a for a in found if family in (0, _addresses.family(a))]
 
-    def serve(
+    async def serve(
         self,
         factory: Factory,
         addresses: Sequence[str],
@@ -442,17 +444,24 @@ class MemoryNetwork(Joint):
             OSError: If somebody listens at one of them already.
         """
         number = port or self._free_port(addresses)
-        keys: list[Any] = [(address, number) for address in addresses]
+        keys = [(address, number) for address in addresses]
         sockets = [
             listening_socket(
                 _addresses.family(a), socket.SOCK_STREAM, _addresses.endpoint(a, number)
             )
             for a in addresses
         ]
-        return self.enlist(keys, MemoryServer(self, factory, sockets, **options), start_serving)
+        return await self.enlist(keys, factory, sockets, start_serving, **options)
 
-    def enlist(self, keys: list[Any], server: MemoryServer, start_serving: bool) -> MemoryServer:
-        """Put a server where it listens.
+    async def enlist(
+        self,
+        keys: Sequence[Any],
+        factory: Factory,
+        sockets: list[Any],
+        start_serving: bool,
+        **options: Any,
+    ) -> MemoryServer:
+        """Make a server, and put it where it listens.
 
         Raises:
             OSError: If somebody listens there already.
@@ -463,11 +472,28 @@ class MemoryNetwork(Joint):
                     errno.EADDRINUSE,
                     f"error while attempting to bind on address {key!r}: address already in use",
                 )
+        if self.transport == "loopback" and sockets[0].family != _UNIX:
+            server: MemoryServer = await LoopbackServer.open(
+                self, factory, sockets, self._loopback_tls(keys, options), **options
+            )
+        else:
+            server = MemoryServer(self, factory, sockets, **options)
         self._servers.update(dict.fromkeys(keys, server))
         self._once_served.update(keys)
         if start_serving:
-            server.begin()
+            await server.start_serving()
         return server
+
+    def _loopback_tls(
+        self, keys: Sequence[Any], options: dict[str, Any]
+    ) -> ssl_module.SSLContext | None:
+        """Return the context of a real server: real sockets can't leave TLS out."""
+        context: ssl_module.SSLContext | None = options.pop("context", None)
+        if context is None and options.get("speaks_tls"):
+            addresses = [address for address, _ in keys]
+            names = tuple(dict.fromkeys([*map(self.name_of, addresses), *addresses]))
+            context = _tls.server_context(names, "real")
+        return context
 
     def unlisten(self, server: MemoryServer) -> None:
         """Take a server away that is closed."""
@@ -567,6 +593,18 @@ class MemoryNetwork(Joint):
             ssl.SSLError: If a real TLS handshake fails.
         """
         host, server = await self.reach(address, port)
+        if isinstance(server, LoopbackServer):
+            if context is not None:
+                _tls.trust(context)
+            transport, protocol = await self.methods.original("create_connection")(
+                factory,
+                *server.target,
+                ssl=context,
+                server_hostname=server_hostname,
+                **(timeouts or {}),
+            )
+            self.real_transports.add(transport)
+            return transport, protocol
         if local is None:
             own = (
                 address

@@ -116,14 +116,10 @@ class MemoryServer(asyncio.AbstractServer):
         """Tell whether it accepts connections."""
         return self._serving
 
-    def begin(self) -> None:
+    async def start_serving(self) -> None:
         """Accept connections from now on."""
         if self._sockets is not None:
             self._serving = True
-
-    async def start_serving(self) -> None:
-        """Accept connections from now on."""
-        self.begin()
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
@@ -132,7 +128,7 @@ class MemoryServer(asyncio.AbstractServer):
             raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
         if self._sockets is None:
             raise RuntimeError(f"server {self!r} is closed")
-        self.begin()
+        await self.start_serving()
         self._forever = self._loop.create_future()
         try:
             await self._forever
