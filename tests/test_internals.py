@@ -13,6 +13,7 @@ import inspect
 import io
 import pdb
 import re
+import ssl
 import sys
 import threading
 import types
@@ -783,6 +784,28 @@ class UnittestNamesTests(unittest.TestCase):
         self.assertEqual(seen[:2], [True, False])
         self.assertTrue(callable(seen[2]))
         self.assertEqual(seen[3:], ["test_it", []])
+
+
+class TLSTests(unittest.TestCase):
+    def test_tls_needs_these_names_of_asyncio(self) -> None:
+        """The protocol between transport and application, and the transport that it gives."""
+        with fresh_loop() as loop:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls = _internals.tls_protocol(
+                loop,
+                asyncio.Protocol(),
+                context,
+                None,
+                server_side=True,
+                ssl_handshake_timeout=1,
+                ssl_shutdown_timeout=1,
+            )
+
+            self.assertIsInstance(tls, asyncio.BufferedProtocol)
+            transport = tls._get_app_transport()
+            self.assertIs(_internals.tls_transport(tls), transport)
+            self.assertIs(transport.get_extra_info("sslcontext"), context)
+            transport._closed = True  # or its end would warn that it was never closed
 
 
 if __name__ == "__main__":

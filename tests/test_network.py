@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import threading
@@ -23,10 +24,11 @@ METHODS = ("getaddrinfo", "getnameinfo", "sock_connect", "create_connection", "c
 
 
 async def echo(reader: Reader, writer: Writer) -> None:
-    """Send back whatever comes, until nothing more does."""
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
+    """Send back whatever comes, until nothing more does or nobody is there any more."""
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
     writer.close()
 
 

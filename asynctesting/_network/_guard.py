@@ -69,18 +69,23 @@ class _Guard:
     def watch(self, network: MemoryNetwork) -> None:
         """Report to *network* from now on."""
         with self._lock:
-            self._networks.append(network)
-            if len(self._networks) == 1:
+            first = not self._networks
+            self._networks = [*self._living(), network]
+            if first:
                 for name in self._METHODS:
                     setattr(socket.socket, name, self._watched(name))
 
     def forget(self, network: MemoryNetwork) -> None:
         """Report no more to *network*."""
         with self._lock:
-            self._networks.remove(network)
+            self._networks = [other for other in self._living() if other is not network]
             if not self._networks:
                 for name in self._METHODS:
                     delattr(socket.socket, name)
+
+    def _living(self) -> list[MemoryNetwork]:
+        # One that was never left has come to its end with its loop.
+        return [network for network in self._networks if not network.loop.is_closed()]
 
     def _watched(self, name: str) -> Callable[..., Any]:
         original: Any = getattr(socket.socket, name)
@@ -106,7 +111,7 @@ class _Guard:
 
     def _concerned(self) -> list[MemoryNetwork]:
         """Return whose loop runs in this thread, or all if none does."""
-        networks = list(self._networks)
+        networks = self._living()
         return [network for network in networks if self._runs_here(network)] or networks
 
     def _runs_here(self, network: MemoryNetwork) -> bool:

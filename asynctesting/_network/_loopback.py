@@ -63,8 +63,8 @@ class LoopbackServer(MemoryServer):
 
     def close(self) -> None:
         """Listen no longer."""
-        super().close()
         self._real.close()
+        super().close()
 
     def target_for(self, family: int) -> tuple[str, int]:
         """Return where a socket of that family connects to."""

@@ -270,7 +270,7 @@ class Methods:
         found = [network.addresses_of(name, family) for name in names]
         addresses = list(dict.fromkeys(address for each in found for address in each))
         number = _addresses.port_number(port)
-        return await network.serve(
+        return await network.open_server(
             protocol_factory, addresses, number, start_serving=start_serving, **server_options
         )
 
@@ -280,7 +280,7 @@ class Methods:
         """Listen in memory at the address to which somebody has bound a real socket."""
         name = sock.getsockname()
         key = name[:2] if isinstance(name, tuple) else _path(name)
-        return await self._network.enlist([key], factory, [sock], start_serving, **options)
+        return await self._network.open_server_at([key], factory, [sock], start_serving, **options)
 
     async def create_unix_server(
         self,
@@ -306,7 +306,7 @@ class Methods:
             raise ValueError("path was not specified, and no sock specified")
         name = _path(path)
         stand_in = listening_socket(socket.AF_UNIX, socket.SOCK_STREAM, name)
-        return await self._network.enlist(
+        return await self._network.open_server_at(
             [name], protocol_factory, [stand_in], start_serving, **kwargs
         )
 

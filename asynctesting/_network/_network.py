@@ -392,7 +392,7 @@ class MemoryNetwork(Joint):
             OSError: If somebody listens there already.
         """
         self.host(host)
-        return await self.serve(
+        return await self.open_server(
             factory,
             self.addresses_of(host),
             port,
@@ -429,7 +429,21 @@ class MemoryNetwork(Joint):
             found = [address]
         return [a for a in found if family in (0, _addresses.family(a))]
 
-    async def serve(
+    def serve(
+        self, factory: Factory, addresses: Sequence[str], port: int, **options: Any
+    ) -> MemoryServer:
+        """Listen in memory at a port of all *addresses*, from now on.
+
+        Raises:
+            OSError: If somebody listens at one of them already.
+        """
+        self.needs_memory("serve()")
+        keys, sockets = self._places(addresses, port)
+        server = MemoryServer(self, factory, sockets, **options)
+        server.serve_now()
+        return self._enlist(keys, server)
+
+    async def open_server(
         self,
         factory: Factory,
         addresses: Sequence[str],
@@ -438,22 +452,15 @@ class MemoryNetwork(Joint):
         start_serving: bool = True,
         **options: Any,
     ) -> MemoryServer:
-        """Listen at a port of all *addresses*.
+        """Listen at a port of all *addresses*, in memory or over real sockets.
 
         Raises:
             OSError: If somebody listens at one of them already.
         """
-        number = port or self._free_port(addresses)
-        keys = [(address, number) for address in addresses]
-        sockets = [
-            listening_socket(
-                _addresses.family(a), socket.SOCK_STREAM, _addresses.endpoint(a, number)
-            )
-            for a in addresses
-        ]
-        return await self.enlist(keys, factory, sockets, start_serving, **options)
+        keys, sockets = self._places(addresses, port)
+        return await self.open_server_at(keys, factory, sockets, start_serving, **options)
 
-    async def enlist(
+    async def open_server_at(
         self,
         keys: Sequence[Any],
         factory: Factory,
@@ -461,27 +468,48 @@ class MemoryNetwork(Joint):
         start_serving: bool,
         **options: Any,
     ) -> MemoryServer:
-        """Make a server, and put it where it listens.
+        """Listen where *keys* say, with *sockets* to show for it.
 
         Raises:
             OSError: If somebody listens there already.
         """
-        for key in keys:
-            if key in self._servers:
-                raise OSError(
-                    errno.EADDRINUSE,
-                    f"error while attempting to bind on address {key!r}: address already in use",
-                )
+        self._check_free(keys)
         if self.transport == "loopback" and sockets[0].family != _UNIX:
             server: MemoryServer = await LoopbackServer.open(
                 self, factory, sockets, self._loopback_tls(keys, options), **options
             )
         else:
             server = MemoryServer(self, factory, sockets, **options)
-        self._servers.update(dict.fromkeys(keys, server))
-        self._once_served.update(keys)
+        self._enlist(keys, server)
         if start_serving:
             await server.start_serving()
+        return server
+
+    def _places(
+        self, addresses: Sequence[str], port: int
+    ) -> tuple[list[tuple[str, int]], list[Any]]:
+        """Return where a server listens, and stand-ins for its sockets."""
+        number = port or self.free_port(addresses)
+        sockets: list[Any] = [
+            listening_socket(
+                _addresses.family(a), socket.SOCK_STREAM, _addresses.endpoint(a, number)
+            )
+            for a in addresses
+        ]
+        return [(address, number) for address in addresses], sockets
+
+    def _check_free(self, keys: Sequence[Any]) -> None:
+        for key in keys:
+            if key in self._servers:
+                raise OSError(
+                    errno.EADDRINUSE,
+                    f"error while attempting to bind on address {key!r}: address already in use",
+                )
+
+    def _enlist(self, keys: Sequence[Any], server: MemoryServer) -> MemoryServer:
+        self._check_free(keys)
+        self._servers.update(dict.fromkeys(keys, server))
+        self._once_served.update(keys)
         return server
 
     def _loopback_tls(
@@ -500,7 +528,8 @@ class MemoryNetwork(Joint):
         for key in [key for key, each in self._servers.items() if each is server]:
             del self._servers[key]
 
-    def _free_port(self, addresses: Iterable[str]) -> int:
+    def free_port(self, addresses: Iterable[str]) -> int:
+        """Return a port at which nobody listens."""
         return next(
             port
             for port in self._free_ports

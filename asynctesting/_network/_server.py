@@ -116,10 +116,13 @@ class MemoryServer(asyncio.AbstractServer):
         """Tell whether it accepts connections."""
         return self._serving
 
+    def serve_now(self) -> None:
+        """Accept connections from now on."""
+        self._serving = self._sockets is not None
+
     async def start_serving(self) -> None:
         """Accept connections from now on."""
-        if self._sockets is not None:
-            self._serving = True
+        self.serve_now()
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:

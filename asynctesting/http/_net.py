@@ -373,7 +373,7 @@ class HTTPNetwork:
         """Return a port of 127.0.0.1 at which nothing listens."""
         self._refuse_unless_entered("free_tcp_port()")
         if self.wire.transport == "memory":
-            return self.wire._free_port(["127.0.0.1"])
+            return self.wire.free_port(["127.0.0.1"])
         from aiohttp.test_utils import unused_port
 
         return int(unused_port())
