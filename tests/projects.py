@@ -39,12 +39,13 @@ def note(word):
 _HAS_ENTRY_POINT = any(
     point.name == "asynctesting" for point in importlib.metadata.entry_points(group="pytest11")
 )
-# An installation that was made before the plugin was there has no entry point for it. Another
-# plugin for asyncio is no part of the question, nor is one that needs that.
-WITHOUT_PEERS = ["-p", "no:asyncio", "-p", "no:looptime_plugin"]
-PYTEST = ["pytest", *WITHOUT_PEERS, "-p", "no:cacheprovider"]
+# An installation that was made before the plugin was there has no entry point for it.
+PYTEST_AND_PEERS = ["pytest", "-p", "no:cacheprovider"]
 if not _HAS_ENTRY_POINT:
-    PYTEST += ["-p", "asynctesting.pytest_plugin"]
+    PYTEST_AND_PEERS += ["-p", "asynctesting.pytest_plugin"]
+# Another plugin for asyncio is no part of the question, nor is one that needs that.
+WITHOUT_PEERS = ["-p", "no:asyncio", "-p", "no:looptime_plugin"]
+PYTEST = [*PYTEST_AND_PEERS, *WITHOUT_PEERS]
 
 
 @dataclass(frozen=True)

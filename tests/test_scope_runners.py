@@ -7,10 +7,11 @@ each worker, whatever went up before a test came down after it, in reverse; the 
 from __future__ import annotations
 
 import importlib.util
+import re
 import unittest
 from typing import Any
 
-from tests.projects import PYTEST, Project, Ran
+from tests.projects import PYTEST, PYTEST_AND_PEERS, Project, Ran
 
 SHARED = """
     import asyncio
@@ -155,6 +156,84 @@ CONCURRENT = """
 """
 
 
+# Class fixtures that fail and skip, in the names of unittest; and the same in our names.
+SYNCHRONOUS = """
+    import contextlib
+    import unittest
+
+    def fail(where):
+        raise LookupError(where)
+
+    @contextlib.contextmanager
+    def context():
+        yield
+        fail("exit")
+
+    class Two(unittest.TestCase):
+        def test_1(self): ...
+        def test_2(self): ...
+
+    class SetUpFails(Two):
+        @classmethod
+        def setUpClass(cls):
+            cls.addClassCleanup(fail, "cleanup after set-up")
+            fail("set-up")
+
+    class SetUpSkips(Two):
+        @classmethod
+        def setUpClass(cls):
+            raise unittest.SkipTest("today")
+
+    class TearDownFails(Two):
+        @classmethod
+        def tearDownClass(cls):
+            fail("teardown")
+
+    class CleanupsFail(Two):
+        @classmethod
+        def setUpClass(cls):
+            cls.addClassCleanup(fail, "first")
+            cls.addClassCleanup(fail, "second")
+
+    class EverythingFails(CleanupsFail):
+        @classmethod
+        def tearDownClass(cls):
+            fail("teardown")
+
+    class ContextFails(Two):
+        @classmethod
+        def setUpClass(cls):
+            manager = context()
+            manager.__enter__()
+            cls.addClassCleanup(manager.__exit__, None, None, None)
+
+    class Expected(Two):
+        @unittest.expectedFailure
+        def test_3(self):
+            self.fail()
+
+    @unittest.skip("today")
+    class Skipped(SetUpFails): ...
+
+    del Two
+"""
+ASYNCHRONOUS = (
+    SYNCHRONOUS.replace("unittest.TestCase", "AsyncTestCase")
+    .replace("import contextlib", "import contextlib\n    from asynctesting import AsyncTestCase")
+    .replace("    def fail", "    async def fail")
+    .replace("def setUpClass", "async def asyncSetUpClass")
+    .replace("def tearDownClass", "async def asyncTearDownClass")
+    .replace("def test_", "async def test_")
+    .replace("addClassCleanup", "addClassAsyncCleanup")
+    .replace(
+        "@contextlib.contextmanager\n    def", "@contextlib.asynccontextmanager\n    async def"
+    )
+    .replace("manager.__enter__()", "await manager.__aenter__()")
+    .replace("manager.__exit__", "manager.__aexit__")
+    .replace(' fail("', ' await fail("')
+)
+
+
 def needs(module: str) -> Any:
     """Skip a test where a runner is not installed."""
     return unittest.skipUnless(importlib.util.find_spec(module), f"needs {module}")
@@ -233,9 +312,9 @@ class RunnerTests(unittest.TestCase):
 
     def test_pytest_without_our_plugin(self) -> None:
         """Switched off, the session ends with the process, and says so."""
-        plain = [a for a in PYTEST if a != "asynctesting.pytest_plugin"]
-        plain = plain[:-1] if plain[-1] == "-p" else plain
-        ran = self.assertAllRight(*plain, "-p", "no:asynctesting", late=True)
+        off = "no:asynctesting"
+        plain = [off if option == "asynctesting.pytest_plugin" else option for option in PYTEST]
+        ran = self.assertAllRight(*plain, "-p", off, late=True)
 
         self.assertIn("LateTeardownWarning", ran.printed)
 
@@ -279,6 +358,32 @@ class RunnerTests(unittest.TestCase):
     def test_threads_that_share_a_result(self) -> None:
         """testtools deals classes out to threads; the end of the run comes in the main thread."""
         self.assertAllRight("run_them", strict=False, elsewhere=True, run_them=CONCURRENT)
+
+    def test_failures_count_as_those_of_their_twins(self) -> None:
+        """Each runner makes the same of what fails and skips in ours and in unittest's own."""
+        runners = [["unittest"], PYTEST]
+        if importlib.util.find_spec("nose2"):
+            runners.append(["nose2"])
+        for runner in runners:
+            with self.subTest(runner=runner[0]):
+                counts = []
+                for source in (SYNCHRONOUS, ASYNCHRONOUS):
+                    strict = runner[0] != "nose2"
+                    ran = Project(self, {"test_it.py": source}).run(*runner, strict=strict)
+                    last = ran.printed.strip().rpartition("\n")[2]
+                    counts.append(sorted(re.findall(r"\d+ [a-z]+|[a-z ]+=\d+", last)))
+                    self.assertIn("cleanup after set-up", ran.printed)
+
+                self.assertEqual(counts[1], counts[0])
+                self.assertGreater(len(counts[0]), 2, counts)
+
+    @needs("pytest_asyncio")
+    def test_pytest_asyncio(self) -> None:
+        """Another plugin for asyncio leaves our tests alone, in both of its modes."""
+        loop = ["-o", "asyncio_default_fixture_loop_scope=function"]
+        for mode in ("strict", "auto"):
+            with self.subTest(mode=mode):
+                self.assertAllRight(*PYTEST_AND_PEERS, *loop, "-o", f"asyncio_mode={mode}")
 
     def test_a_runner_without_class_fixtures(self) -> None:
         """Whatever it never calls, the tests start, and the end of the run ends."""
