@@ -169,7 +169,9 @@ class ClassHooks(_Base):
 
         Raises:
             ScopeError: If the class has no loop of its own (``loop_scope`` is ``"test"``).
+            TypeError: If *func* can't be called.
         """
+        _check_cleanup("addClassAsyncCleanup", func)
         scope = cls._asynctesting_scope_of_class("addClassAsyncCleanup")
         scope.cleanups.append((func, args, kwargs))
 
@@ -432,7 +434,9 @@ def addModuleAsyncCleanup(
 
     Raises:
         ScopeError: If the class that calls it has no module scope around it.
+        TypeError: If *func* can't be called.
     """
+    _check_cleanup("addModuleAsyncCleanup", func)
     _scope_called("module", "addModuleAsyncCleanup").cleanups.append((func, args, kwargs))
 
 
@@ -458,7 +462,9 @@ def addSessionAsyncCleanup(
 
     Raises:
         ScopeError: If the class that calls it has no session scope around it.
+        TypeError: If *func* can't be called.
     """
+    _check_cleanup("addSessionAsyncCleanup", func)
     _scope_called("session", "addSessionAsyncCleanup").cleanups.append((func, args, kwargs))
 
 
@@ -476,6 +482,11 @@ def enterSessionAsyncContext(cm: AbstractAsyncContextManager[_T]) -> Any:
 
 def _scope_called(kind: str, asked: str) -> WideScope:
     running = _registry.running_scope()
+    if running is None and asyncio._get_running_loop() is not None:
+        raise ScopeError(
+            f"{asked}() was called on the event loop of a single test, which ends before the "
+            f"{kind} does. Give the class loop_scope = {kind!r}"
+        )
     if running is None:
         return _registry.open_alone(kind, _calling_module() if kind == "module" else "")
     for scope in (running, *running.lineage()):
@@ -484,6 +495,17 @@ def _scope_called(kind: str, asked: str) -> WideScope:
     raise ScopeError(
         f"{asked}() was called on the event loop of {running.name}, which ends before the {kind} "
         f"does. Give the class loop_scope = {kind!r}"
+    )
+
+
+def _check_cleanup(asked: str, func: object) -> None:
+    if callable(func):
+        return
+    if inspect.iscoroutine(func):
+        func.close()
+    raise TypeError(
+        f"{asked}() needs a function, which it calls at the end; got {func!r}. Write the function "
+        "and its arguments one after the other, and no parentheses"
     )
 
 

@@ -71,7 +71,7 @@ def parametrize(names: str, values: Iterable[Any] | Mapping[str, Any]) -> Callab
     return decorate
 
 
-def _cases(names: str, values: Iterable[Any] | Mapping[str, Any]) -> list[_Case]:
+def _cases(names: str, values: Any) -> list[_Case]:
     parameters = [name.strip() for name in names.split(",")]
     wrong = [name for name in parameters if not name.isidentifier()]
     if wrong:
@@ -79,8 +79,13 @@ def _cases(names: str, values: Iterable[Any] | Mapping[str, Any]) -> list[_Case]
     labelled: list[tuple[str | None, Any]]
     if isinstance(values, Mapping):
         labelled = list(values.items())
-    else:
+    elif isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
         labelled = [(None, value) for value in values]
+    else:
+        raise SettingError(
+            f"parametrize({names!r}, ...) needs a list of values, or a mapping of names to values; "
+            f"got {values!r}"
+        )
     if not labelled:
         raise SettingError(
             f"parametrize({names!r}, ...) has no values, so the test would never run and nobody "
@@ -88,8 +93,11 @@ def _cases(names: str, values: Iterable[Any] | Mapping[str, Any]) -> list[_Case]
         )
     cases = []
     for index, (label, value) in enumerate(labelled):
-        found = (value,) if len(parameters) == 1 else tuple(value)
-        if len(found) != len(parameters):
+        fits = len(parameters) == 1 or (
+            isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+        )
+        found = (value,) if len(parameters) == 1 or not fits else tuple(value)
+        if not fits or len(found) != len(parameters):
             raise SettingError(
                 f"parametrize({names!r}, ...) needs {len(parameters)} values for each test, got "
                 f"{value!r}"

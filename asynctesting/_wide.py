@@ -353,8 +353,20 @@ class WideScope(NestedScope):
             elif self.leaks == "warn":
                 collector.warn(self.name)
             else:
-                problems.append(collector.verdict(self.name))
+                problems.append(collector.verdict(self.name, self._leak_advice()))
         return problems
+
+    def _leak_advice(self) -> str:
+        level = (
+            'leaks = "warn" on the class only warns of them, "off" says nothing.'
+            if self.kind == "class"
+            else "ASYNCTESTING_LEAKS=warn only warns of them; no class decides that for others."
+        )
+        return (
+            f"They were found when the {self.kind} was over. Await, cancel or close each of them "
+            f"where the {self.kind} is\ntorn down: behind the yield of the fixture that made it, "
+            f"or in a cleanup.\n{level}"
+        )
 
     def close(self) -> list[BaseException]:
         """End the owner and what was left; the one that owns the loop closes it."""

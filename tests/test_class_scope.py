@@ -544,6 +544,7 @@ class FailureTests(OutcomeAssertions):
         (error,) = outcome.raised
         self.assertIsInstance(error, LeakError)
         self.assertIn("'forgotten' waits at", str(error))
+        self.assertIn("They were found when the class was over", str(error))
         self.assertIn("tearDownClass", told(outcome)[0])
 
 

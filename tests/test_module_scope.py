@@ -11,6 +11,7 @@ from asynctesting import (
     ScopeError,
     _registry,
     addModuleAsyncCleanup,
+    addSessionAsyncCleanup,
     async_fixture,
     enterModuleAsyncContext,
 )
@@ -289,6 +290,42 @@ class ModuleTests(OutcomeAssertions):
         outcome.stopTestRun()
 
         self.assertFailsWith(outcome, ScopeError, "Give the class loop_scope = 'module'")
+
+    def test_a_test_with_a_loop_of_its_own(self) -> None:
+        """It ends before the module does; the message says which setting is missing."""
+
+        class Case(AsyncTestCase):
+            async def test_it(self) -> None:
+                await enterModuleAsyncContext(asyncio.timeout(5))
+
+        self.assertFailsWith(
+            run_case(Case),
+            ScopeError,
+            "on the event loop of a single test",
+            "Give the class loop_scope = 'module'",
+        )
+
+    def test_a_cleanup_that_is_no_function(self) -> None:
+        """A coroutine in its place is closed, and refused at once."""
+
+        class Case(AsyncTestCase):
+            loop_scope = "session"
+
+            async def test_class(self) -> None:
+                self.addClassAsyncCleanup(asyncio.sleep(0))  # type: ignore[arg-type]
+
+            async def test_module(self) -> None:
+                addModuleAsyncCleanup(asyncio.sleep(0))  # type: ignore[arg-type]
+
+            async def test_session(self) -> None:
+                addSessionAsyncCleanup(asyncio.sleep(0))  # type: ignore[arg-type]
+
+        for kind in ("class", "module", "session"):
+            outcome = run_case(Case, f"test_{kind}")
+            outcome.stopTestRun()
+            self.assertFailsWith(
+                outcome, TypeError, f"add{kind.title()}AsyncCleanup() needs a function"
+            )
 
     def test_a_synchronous_fixture_that_asks_its_scope_to_await(self) -> None:
         """Its scope is busy calling it; the message says what to do instead."""

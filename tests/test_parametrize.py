@@ -409,6 +409,10 @@ class MistakeTests(unittest.TestCase):
         """Each mistake is said where it is written, with the value."""
         wrong: list[tuple[str, Any, str]] = [
             ("a, b", [(1, 2), (3,)], r"needs 2 values for each test, got \(3,\)"),
+            ("a, b", [1, 2], "needs 2 values for each test, got 1$"),
+            ("a, b", ["xy"], "needs 2 values for each test, got 'xy'"),
+            ("a", 5, "needs a list of values, or a mapping of names to values; got 5"),
+            ("a", "sqlite", "needs a list of values, .*; got 'sqlite'"),
             ("a", [], "has no values"),
             ("not a name", [1], "'not a name' is no name of a parameter"),
         ]
