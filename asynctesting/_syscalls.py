@@ -15,6 +15,7 @@ import platform
 import socket
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 __unittest = True
 
@@ -83,6 +84,87 @@ def waits_for_its_input(pid: int) -> bool:
     return (Rest.READING, 0) in calls and all(
         call == (Rest.READING, 0) or call[0] is Rest.PARKED for call in calls
     )
+
+
+def has_children() -> bool:
+    """Tell, at the price of one call of the system, whether there may be child processes."""
+    if not _KNOWN:
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:
+        return False
+    return True
+
+
+def kind_of_file(fd: int) -> str:
+    """Return what a file of this process is, as the kernel calls it: ``"pipe:[4711]"``."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") if _KNOWN else ""
+    except OSError:
+        return ""
+
+
+def writers_at_work(kind: str, is_known: Callable[[int], bool]) -> list[int]:
+    """Return the child processes that may write to a file of ours, and are at work.
+
+    A child counts together with the processes below it: a shell has the pipe, and what it runs
+    does the work.
+
+    Args:
+        kind: What the kernel calls the file, or the beginning of it.
+        is_known: Tells of a process, by its number, whether it is to be left out.
+    """
+    return [
+        pid
+        for pid in _children_of("self")
+        if not is_known(pid)
+        and any(_has_file(member, kind) for member in _family(pid))
+        and any(_is_at_work(member) for member in _family(pid))
+    ]
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for child in _children_of(str(pid)):
+        yield from _family(child)
+
+
+def _children_of(pid: str) -> list[int]:
+    listings = glob.glob(f"/proc/{pid}/task/*/children") if _KNOWN else ()
+    return [int(word) for listing in listings for word in (_read(listing) or "").split()]
+
+
+def _has_file(pid: int, kind: str) -> bool:
+    try:
+        files = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for file in files:
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{file}").startswith(kind):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _is_at_work(pid: int) -> bool:
+    """Tell whether a process goes on by itself; it does not if it reads or waits for a lock."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    lines = [_read(f"/proc/{pid}/task/{thread}/syscall") for thread in threads]
+    return any(line and not _waits_for_others(line) for line in lines)
+
+
+def _waits_for_others(line: str) -> bool:
+    # A lock that processes share can be released by another one only, which then is at work.
+    words = line.split()
+    if words and words[0].isdigit() and _NAMES.get(int(words[0])) == "futex" and len(words) > 4:
+        return int(words[4], 16) == 0
+    return parse_call(line)[0] in (Rest.PARKED, Rest.READING, Rest.LISTENING)
 
 
 def children_since(boot_time: float) -> list[int]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import unittest
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from unittest import mock
 
 from asynctesting._inflight import _threads
-from asynctesting._syscalls import Rest
+from asynctesting._syscalls import Rest, rest_of_thread
 from asynctesting.errors import GraceWarning
 from tests.test_clock_probes import ProbeCase, clock_of_loop, outside_server
 
@@ -167,6 +175,26 @@ class PatienceTests(ProbeCase):
                 filler.close()
         self.assertEqual(self.clock.elapsed, 60)
 
+    def test_each_thread_has_its_own(self) -> None:
+        """A row of them may take longer, all together, than one of them may."""
+
+        async def main() -> None:
+            clock_of_loop().patience = 0.15
+            loop = asyncio.get_running_loop()
+            for _ in range(50):
+                event = asyncio.Event()
+
+                def work(event: asyncio.Event = event) -> None:
+                    time.sleep(0.004)
+                    loop.call_soon_threadsafe(event.set)
+
+                threading.Thread(target=work).start()
+                async with asyncio.timeout(0.001):
+                    await event.wait()
+
+        self.play(main())
+        self.assertEqual(self.clock.elapsed, 0)
+
     def test_a_warning_is_given_once_for_each_state(self) -> None:
         """Not at every jump."""
 
@@ -184,6 +212,202 @@ class PatienceTests(ProbeCase):
             warnings.simplefilter("always")
             self.play(main())
         self.assertEqual([w.category for w in caught], [GraceWarning])
+
+
+@unittest.skipUnless(sys.platform == "linux", "elsewhere the kernel does not tell")
+class SharedFileTests(ProbeCase):
+    """Pipes and socket pairs whose other end is with a child process or with a thread."""
+
+    async def line_from(self, read_end: int, limit: float = 0.001) -> bytes:
+        """Return the next line from a pipe, watched by the loop for a virtual moment only."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+        )
+        try:
+            async with asyncio.timeout(limit):
+                return await reader.readline()
+        finally:
+            transport.close()
+
+    def test_a_child_that_writes_to_a_pipe_holds_the_clock(self) -> None:
+        """Even if it is a child of the child that is at work meanwhile."""
+
+        async def main() -> None:
+            read_end, write_end = os.pipe()
+            command = ["sh", "-c", f"sleep {REAL}; echo tea >&{write_end}"]
+            child = subprocess.Popen(command, pass_fds=[write_end])
+            os.close(write_end)
+            try:
+                self.assertEqual(await self.line_from(read_end), b"tea\n")
+            finally:
+                child.wait()
+
+        self.play(main())
+        self.assertEqual(self.clock.elapsed, 0)
+
+    def test_a_child_with_the_other_half_of_a_pair_holds_the_clock(self) -> None:
+        """Which of its sockets that is, nobody can tell; any will do."""
+
+        async def main() -> None:
+            ours, theirs = socket.socketpair()
+            code = f"import os, time; time.sleep({REAL}); os.write({theirs.fileno()}, b'tea\\n')"
+            with theirs:
+                child = subprocess.Popen(
+                    [sys.executable, "-S", "-c", code], pass_fds=[theirs.fileno()]
+                )
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                async with asyncio.timeout(0.001):
+                    self.assertEqual(await reader.readline(), b"tea\n")
+            finally:
+                writer.close()
+                child.wait()
+
+        self.play(main())
+        self.assertEqual(self.clock.elapsed, 0)
+
+    def test_a_child_at_rest_does_not_hold_the_clock(self) -> None:
+        """It has the pipe, but waits for what the test writes to it; then it answers."""
+
+        async def main() -> None:
+            read_end, write_end = os.pipe()
+            with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=write_end) as child:
+                os.close(write_end)
+                assert child.stdin is not None
+                line = asyncio.create_task(self.line_from(read_end, 3601))
+                await asyncio.sleep(3600)
+                self.assertFalse(line.done())
+                child.stdin.write(b"tea\n")
+                child.stdin.flush()
+                self.assertEqual(await line, b"tea\n")
+                child.stdin.close()
+
+        self.play(main())
+        self.assertEqual(self.clock.elapsed, 3600)
+
+    def test_a_child_that_never_writes_is_reported(self) -> None:
+        """After the clock's patience; one that was declared background is not waited for."""
+
+        async def main(*, background: bool) -> None:
+            clock_of_loop().patience = REAL
+            read_end, write_end = os.pipe()
+            with subprocess.Popen(["sleep", "60"], pass_fds=[write_end]) as child:
+                os.close(write_end)
+                if background:
+                    clock_of_loop().background(child)
+                try:
+                    with self.assertRaises(TimeoutError):
+                        await self.line_from(read_end, 5)
+                finally:
+                    child.kill()
+
+        with self.assertWarnsRegex(GraceWarning, r"child process \d+, which may write to a pipe"):
+            self.play(main(background=False))
+        self.assertEqual(self.clock.elapsed, 5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.play(main(background=True))
+        self.assertEqual(self.clock.elapsed, 5)
+
+    def test_a_thread_that_reads_a_pipe_of_ours_rests(self) -> None:
+        """As those of an idle multiprocessing.Pool do, which nobody but the test can wake."""
+
+        async def main() -> None:
+            read_end, write_end = os.pipe()
+            thread = threading.Thread(target=os.read, args=(read_end, 1))
+            thread.start()
+            await asyncio.sleep(3600)
+            os.write(write_end, b"x")
+            await asyncio.to_thread(thread.join)
+            os.close(read_end)
+            os.close(write_end)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.play(main())
+        self.assertEqual(self.clock.elapsed, 3600)
+
+
+@unittest.skipUnless(sys.platform == "linux", "elsewhere the kernel does not tell")
+class ElderTests(ProbeCase):
+    """Threads that are older than the loop: at rest when it began, they work for the test."""
+
+    def test_a_pool_that_was_there_before_holds_the_clock_by_its_jobs(self) -> None:
+        """Its worker waited for a job when the loop was made."""
+
+        async def main() -> None:
+            async with asyncio.timeout(0.001):
+                await asyncio.wrap_future(pool.submit(time.sleep, REAL))
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(int).result()
+            wait_until(lambda: at_rest(next(iter(pool._threads))))
+            self.play(main())
+        self.assertEqual(self.clock.elapsed, 0)
+
+    def test_a_thread_that_was_at_work_before_does_not_hold_it(self) -> None:
+        """It belongs to a runner or a plugin, and may never rest."""
+        stop = threading.Event()
+        elder = threading.Thread(target=stop.wait, args=(60,))
+        elder.start()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.play(asyncio.sleep(3600))
+        finally:
+            stop.set()
+            elder.join()
+        self.assertEqual(self.clock.elapsed, 3600)
+
+
+class AlarmTests(ProbeCase):
+    """Alarms for handlers that the loop does not know."""
+
+    def ring(self, seconds: float, limit: float) -> bool:
+        """Order an alarm for a handler by signal.signal(), and tell whether it beat a timeout."""
+        rung: list[bool] = []
+
+        async def main() -> None:
+            loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+            def handle(*_: object) -> None:
+                rung.append(True)
+                loop.call_soon_threadsafe(event.set)
+
+            before = signal.signal(signal.SIGALRM, handle)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(limit):
+                        await event.wait()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, before)
+
+        self.play(main())
+        return bool(rung)
+
+    def test_an_alarm_that_is_near_holds_the_clock(self) -> None:
+        """It rings within the clock's patience, so somebody waits for it."""
+        self.assertTrue(self.ring(REAL, 0.001))
+        self.assertEqual(self.clock.elapsed, 0)
+
+    def test_an_alarm_that_is_far_away_does_not(self) -> None:
+        """Some runners guard each test by one."""
+        self.assertFalse(self.ring(60, 3600))
+        self.assertEqual(self.clock.elapsed, 3600)
+
+
+def at_rest(thread: threading.Thread) -> bool:
+    """Tell whether a thread waits for a lock without a limit."""
+    return rest_of_thread(thread.native_id)[0] is Rest.PARKED
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Look again and again, in real time, until *condition* holds."""
+    while not condition():
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":

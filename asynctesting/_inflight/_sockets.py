@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .._syscalls import tcp_bytes_sent
+from .._syscalls import kind_of_file, tcp_bytes_sent
 from ._hold import Hold, time_now
 
 if TYPE_CHECKING:
@@ -25,7 +25,18 @@ __unittest = True
 class _Watched:
     """A file that the loop watches."""
 
-    __slots__ = ("file", "is_external", "kind", "name", "pair", "seen", "sent", "since", "writing")
+    __slots__ = (
+        "file",
+        "is_external",
+        "kind",
+        "name",
+        "pair",
+        "seen",
+        "sent",
+        "shared",
+        "since",
+        "writing",
+    )
 
     def __init__(self, key: selectors.SelectorKey, now: float) -> None:
         self.file = key.fd
@@ -37,8 +48,12 @@ class _Watched:
         self.pair: tuple[Any, Any] | None = None
         self.name: tuple[str, int] | None = None
         self.is_external = False
+        self.shared = ""
         sock = _socket_of(key.fd)
         if sock is None:
+            # The other end of a pipe may be with a child process; see Outside._shared().
+            self.shared = kind_of_file(key.fd)
+            self.is_external = self.shared.startswith("pipe:")
             return
         try:
             self._classify(sock)
@@ -68,7 +83,8 @@ class _Watched:
         if inet:
             self.pair = (sock.getsockname()[:2], peer[:2])
         elif _peer_is_this_process(sock):
-            self.is_external = False
+            # Which may have given the other end to a child; its number can't be known.
+            self.shared = "socket:"
 
 
 class Sockets:
@@ -147,13 +163,13 @@ class Sockets:
         """Yield what is under way."""
         grace, patience = self._clock.grace, self._clock.patience
         for fd, watched in list(self._watched.items()):
-            if not watched.is_external:
+            if not watched.is_external or watched.shared:
                 continue
             if watched.kind == "udp" and self._reaches_us(watched):
                 watched.is_external = False
                 self.external -= 1
                 continue
-            if self._clock._is_background(_File(fd)):
+            if self._clock._is_background(File(fd)):
                 continue
             name = f"a {watched.kind} connection to {_address(watched)}"
             key = ("socket", fd, watched.seen, watched.since)
@@ -165,6 +181,10 @@ class Sockets:
             else:
                 # The rest of an answer, or a greeting, may be on its way.
                 yield Hold(key, name, grace, is_guess=True, rings=True)
+
+    def shared(self) -> list[_Watched]:
+        """Return the pipes and pairs whose other end may be with a child process."""
+        return [watched for watched in self._watched.values() if watched.shared]
 
     def _reaches_us(self, watched: _Watched) -> bool:
         if watched.pair is None:
@@ -187,7 +207,7 @@ class Sockets:
             sock.detach()
 
 
-class _File:
+class File:
     """A file descriptor, for a look into the clock's list of background things."""
 
     def __init__(self, fd: int) -> None:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .._syscalls import Rest, rest_of_thread
+from .._syscalls import Rest, kind_of_file, rest_of_thread, writers_at_work
 from ._hold import Hold
 from ._sockets import Sockets
 
@@ -34,7 +34,7 @@ class Threads:
     Args:
         clock: The clock that knows which are background, if there is one.
         sockets: The sockets of the loop, if somebody keeps account of them.
-        elders: Threads that belong to somebody else: those that were there before.
+        elders: Threads that belong to somebody else; see :func:`restless_threads`.
     """
 
     def __init__(
@@ -78,7 +78,13 @@ class Threads:
             return rest
         if self._sockets is not None and self._sockets.has_pair(fd):
             return Rest.PARKED
+        kind = kind_of_file(fd)
+        if fd != 0 and kind.startswith("pipe:") and not writers_at_work(kind, self._is_background):
+            return Rest.PARKED  # as the threads of a multiprocessing.Pool without a job
         return Rest.BUSY
+
+    def _is_background(self, pid: int) -> bool:
+        return self._clock is not None and self._clock._is_background(Process(pid))
 
     def holds(self, grace: float, patience: float) -> Iterator[Hold]:
         """Yield the threads that are at work."""
@@ -86,7 +92,8 @@ class Threads:
             if thread.name.startswith(_DEFAULT_POOL):
                 continue  # its jobs are kept account of
             rest = self.rest(thread)
-            key = ("thread", thread.ident, rest)
+            # Not by its identity, which the next thread may get, and its patience with it.
+            key = ("thread", thread.native_id, rest)
             if rest is Rest.BUSY:
                 yield Hold(key, f"thread {thread.name!r}, which is at work", patience)
             elif rest is Rest.LISTENING:
@@ -98,6 +105,29 @@ class Threads:
     def can_go_on(self) -> bool:
         """Tell whether any of them can go on without us."""
         return any(self.rest(t) is not Rest.PARKED for t in self.foreign())
+
+
+def restless_threads() -> weakref.WeakSet[threading.Thread]:
+    """Return the threads that go on by themselves now, or of which that can't be known.
+
+    They belong to a runner, a plugin or a library. A thread that rests now, such as a worker of a
+    pool without a job, is another matter: when it is at work later, the test has given it work.
+    """
+    own = threading.get_ident()
+    return weakref.WeakSet(
+        t
+        for t in threading.enumerate()
+        if t.ident == own
+        or t.name.startswith(_OURS)
+        or rest_of_thread(t.native_id)[0] is not Rest.PARKED
+    )
+
+
+class Process:
+    """A process, for a look into the clock's list of background things."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
 
 
 def _is_pool_thread(thread: threading.Thread) -> bool:
