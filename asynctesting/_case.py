@@ -33,6 +33,7 @@ from ._leaks import Collector
 from ._lint import problems_of
 from ._nested import InnerScope
 from ._own_fixtures import OwnFixtures
+from ._repeat import repeat_command
 from ._report import Place, definition, raise_at
 from ._results import failures_noted
 from ._returned import (
@@ -223,7 +224,11 @@ class AsyncTestCase(OwnFixtures, _Stock):
             limit=self._asynctesting_limit(settings) if limited else None,
             collector=None if self._asynctesting_leak_level(settings) == "off" else Collector(),
         )
+        scope.repeat = self._asynctesting_repeat
         scope.open()
+
+    def _asynctesting_repeat(self) -> str:
+        return repeat_command(self.id())
 
     def _asynctesting_loop_options(self) -> tuple[Any, bool | None]:
         # Looked up on the class, where a plain function is not bound as a method.

@@ -162,6 +162,15 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
         """Tell whether no job is queued or running."""
         return self._unfinished == 0
 
+    def describe(self, future: concurrent.futures.Future[Any]) -> str | None:
+        """Describe the job that *future* is of, if it has not ended and is one of ours."""
+        for thread_id, job in list(self._running.items()):
+            if job.future is future:
+                place = thread_place(thread_id)
+                text = f"executor job {_name(job.function, job.args)}, which has not ended"
+                return f"{text}: {place}" if place else text
+        return None if future.done() else "an executor job"
+
     def running_jobs(self) -> list[tuple[str, Place | None]]:
         """Return the name of each running job and the line at which it is."""
         return [

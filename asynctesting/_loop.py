@@ -98,6 +98,8 @@ class Guard(Protocol):
     """Who runs a loop step by step, and what the loop may ask and tell."""
 
     name: str
+    #: The number of the first step that is the guard's own.
+    first_step: int
 
     @property
     def main_task(self) -> asyncio.Task[Any] | None:
@@ -110,6 +112,9 @@ class Guard(Protocol):
     @property
     def limit(self) -> float | None:
         """The limit behind that, in real seconds."""
+
+    def repeat_command(self) -> str:
+        """Return what to type to repeat the test; nothing where that is not known."""
 
     def on_stuck(self, error: Exception) -> None:
         """Take an error that says why the loop can't get anywhere; cancel whoever waits."""

@@ -20,8 +20,11 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from . import _internals
-from ._report import describe_tasks, indent, seconds
+from ._explain import explain, graph_of, timeline_of
+from ._report import Place, indent, seconds
+from ._timeline import Timeline
 from ._tracebacks import from_user_code, without_ours
+from ._waits import WaitGraph
 from ._watchdog import Interruption, State, Watch
 from .errors import TimeLimitError
 
@@ -46,6 +49,12 @@ class Phases:
         "Give it longer with @asynctesting.timeout(seconds), the class attribute timeout or\n"
         "ASYNCTESTING_TIMEOUT; None switches the limit off."
     )
+    #: The number of the first step on the loop that is ours.
+    first_step = 0
+    #: Tells the command that repeats the test.
+    repeat: Callable[[], str] | None = None
+    #: What the picture of the first hang is drawn from.
+    timeline: Timeline | None = None
     _loop: Loop | None = None
     _owner: asyncio.Task[None] | None = None
     #: What makes the owner: a kind of task.
@@ -229,9 +238,10 @@ class Phases:
         return first
 
     def _note_where(self, escaped: BaseException) -> None:
-        waiting = self._describe_waiting()
-        if waiting:
-            escaped.add_note(f"{self.name} was interrupted:\n{indent(waiting)}")
+        graph, timeline = self._look()
+        if graph.waits:
+            self.timeline = self.timeline or timeline
+            escaped.add_note(f"{self.name} was interrupted:\n{indent(graph.lines())}")
 
     def _is_over(self) -> bool:
         return self._done or self._given_up
@@ -348,6 +358,7 @@ class Phases:
         loop, owner = self._loop, self._owner
         if isinstance(error, TimeLimitError):
             error.limit, error.phase = self.limit, self.phase
+        self.timeline = self.timeline or getattr(error, "_timeline", None)
         if loop is not None and self._winding_down:
             self._given_up = True
             loop.stop()
@@ -363,15 +374,19 @@ class Phases:
     def _give_up_owner(self, loop: Loop) -> None:
         error = self._limit_error
         if error is not None:
-            waiting = describe_tasks([self._owner] if self._owner else [])
-            self._limit_error = TimeLimitError(
-                f"{error}\n\nIt was cancelled there and did not end within "
-                f"{seconds(self.watch.granted)}: it swallows its cancellation, and was left "
-                f"behind:\n\n{indent(waiting)}",
-                limit=error.limit,
-                phase=error.phase,
-                waiting=error.waiting,
+            graph, timeline = self._look()
+            first = next(iter(graph.waits.values()), None)
+            self._limit_error = self._tell(
+                f"{self.name} took longer than its limit of {seconds(error.limit or 0)} and "
+                f"swallows its cancellation: it was cancelled in the {error.phase} phase, did not "
+                f"end within {seconds(self.watch.granted)}, and was left behind.",
+                None if first is None else first.place,
+                graph.lines(),
+                timeline,
+                error.limit,
+                list(error.waiting),
             )
+            self._limit_error.phase = error.phase
         self._abandon_owner()
         self._given_up = True
         loop.stop()
@@ -383,39 +398,64 @@ class Phases:
 
     def _describe_limit(self) -> TimeLimitError:
         limit = self.watch.limit
-        first = self.watch.expired <= 1
+        head = f"{self.name} took longer than its limit of {seconds(limit or 0)}"
+        if self.watch.expired > 1:
+            head = f"{self.name} took longer than the time that was left after its limit"
         blocked, self.watch.blocked = self.watch.blocked, None
-        waiting = self._describe_waiting()
+        graph, timeline = self._look()
+        first = next(iter(graph.waits.values()), None)
         if blocked is not None:
             task, stack = blocked
-            waiting = [str(place) for place in stack] or ["(no line of your code)"]
             who = (
                 f"synchronous code in task {task!r} blocked the loop"
                 if task
                 else ("synchronous code blocked it")
             )
-            verdict = f"{who} in the {self.phase} phase:"
+            verdict = f"{head}; {who} in the {self.phase} phase."
+            place = stack[-1] if stack else None
+            # Who waits meanwhile is not to blame.
+            lines = waiting = [str(line) for line in stack] or ["(no line of your code)"]
+            lines = lines if len(stack) > 1 else []
         else:
-            verdict = f"it was waiting in the {self.phase} phase:"
-        head = (
-            f"{self.name} took longer than its limit of {seconds(limit or 0)}"
-            if first
-            else f"{self.name} took longer than the time that was left after its limit"
-        )
-        return TimeLimitError(
-            f"{head}; {verdict}\n\n{indent(waiting)}\n\n{self.limit_advice}",
-            limit=limit,
-            phase=self.phase,
-            waiting=waiting,
-        )
+            verdict = f"{head}; it was waiting in the {self.phase} phase."
+            if first is not None:
+                verdict = f"{verdict[:-1]} for {first.thing}."
+            place = None if first is None else first.place
+            lines, waiting = graph.lines(), [str(wait) for wait in graph.waits.values()]
+        return self._tell(verdict, place, lines, timeline, limit, waiting)
 
-    def _describe_waiting(self) -> list[str]:
+    def _tell(
+        self,
+        verdict: str,
+        place: Place | None,
+        lines: list[str],
+        timeline: Timeline | None,
+        limit: float | None,
+        waiting: list[str],
+    ) -> TimeLimitError:
+        text = explain(
+            verdict,
+            place=place,
+            waiting=lines,
+            timeline=timeline,
+            command=self.repeat_command(),
+            advice=self.limit_advice,
+        )
+        error = TimeLimitError(text, limit=limit, phase=self.phase, waiting=waiting)
+        error._timeline = timeline
+        self.timeline = self.timeline or timeline
+        return error
+
+    def _look(self) -> tuple[WaitGraph, Timeline | None]:
+        """Return who waits for whom, and what has happened, as far as the loop turns."""
         if self._loop is None or not self._running:
-            return []
-        owner = self._owner
-        tasks = [task for task in _internals.tasks_of(self._loop) if not task.done()]
-        others = sorted((task for task in tasks if task is not owner), key=asyncio.Task.get_name)
-        return describe_tasks([owner, *others] if owner else others)
+            return WaitGraph([]), None
+        graph = graph_of(self._loop, self._owner)
+        return graph, timeline_of(self._loop, graph, self, self.name)
+
+    def repeat_command(self) -> str:
+        """Return what to type to repeat the test; nothing where that is not known."""
+        return "" if self.repeat is None else self.repeat()
 
 
 # Small pieces ----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from . import _settings, _strict
+from . import _repeat, _settings, _strict
 from .errors import SettingError
 
 __unittest = True
@@ -134,7 +134,9 @@ def _apply(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         text = getattr(options, name)
         if text is not None:
             setattr(options, name, _whole_number(name, text))
+    _repeat.launcher = PROGRAM
     if options.adopt:
+        _repeat.launcher += " --adopt"
         from . import _adopt  # makes a test class, which reads the settings
 
         _adopt.adopt()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sys
 import time
 from collections import deque
@@ -38,6 +39,8 @@ FRAMES = 8
 #: In the place of what was waited for: the task was made, or it gave way for a turn.
 MADE, GAVE_WAY = -1, 0
 
+# Who has the phases of a test run was not called by a line of the user's.
+_PHASES = os.path.join(os.path.dirname(__file__), "_phases.py")
 # Where a task keeps the code and the position that have made it.
 _MADE_AT = "_asynctesting_made_at"
 
@@ -171,7 +174,7 @@ def _maker(frame: Any) -> tuple[Any, ...]:
         file = code.co_filename
         plumbing = _is_plumbing.get(file)
         if plumbing is None:
-            plumbing = _is_plumbing[file] = is_plumbing(file)
+            plumbing = _is_plumbing[file] = file != _PHASES and is_plumbing(file)
         if not plumbing:
             return (code, frame.f_lasti)
         frame = frame.f_back

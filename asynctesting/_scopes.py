@@ -266,7 +266,7 @@ class Scope(Phases):
         executor.shutdown(wait=False)
         if executor.is_idle():
             return
-        if not self._turn(loop, _idle(loop, executor), None):
+        if not self._turn(loop, _idle(loop, executor), None) and not executor.is_idle():
             jobs = [
                 f"{name} at  {place}" if place else name for name, place in executor.running_jobs()
             ]

@@ -6,26 +6,26 @@ decides when that is, or how the error reaches the test: the loop does.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
 import weakref
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._executor import LEFT_BEHIND, DaemonExecutor
+from ._explain import explain, graph_of, timeline_of
 from ._inflight import Outside, Sockets, Threads
-from ._internals import tasks_of
-from ._report import indent, seconds
+from ._report import seconds
 from ._syscalls import native_threads
-from ._waits import WaitGraph
-from .errors import ClockStoppedError, DeadlockError, LivelockError, TimeLimitError
+from .errors import ClockStoppedError, DeadlockError, LivelockError, StuckError, TimeLimitError
 
 if TYPE_CHECKING:
     from ._clock import VirtualClock
     from ._loop import LazyEventLoop
+    from ._waits import WaitGraph
 
 __unittest = True
+
+_E = TypeVar("_E", StuckError, DeadlockError, ClockStoppedError, LivelockError, TimeLimitError)
 
 #: After how many real seconds to look again at threads that end without a sound.
 LOOK_AGAIN = 0.05
@@ -101,7 +101,7 @@ def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception 
         return find_deadlock(loop, None, None)
     if can_wake(loop):
         return None
-    graph = _graph(loop)
+    graph = graph_of(loop, loop.main_task)
     if not graph.waits:
         return None
     guard = loop.guard
@@ -115,10 +115,7 @@ def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception 
         "Give it longer with @asynctesting.timeout(seconds), or let it sleep on a virtual clock, "
         "which takes no\ntime: VirtualClockMixin."
     )
-    return TimeLimitError(
-        _message(verdict, graph, None, advice),
-        waiting=[str(wait) for wait in graph.waits.values()],
-    )
+    return _told(TimeLimitError, loop, graph, verdict, advice)
 
 
 def find_deadlock(
@@ -136,7 +133,7 @@ def find_deadlock(
         or _threads(clock, outside.sockets).can_go_on()
     ):
         return None
-    graph = _graph(loop)
+    graph = graph_of(loop, loop.main_task)
     if not graph.waits:
         return None  # nobody waits: the loop was started for something else
     verdict = (
@@ -149,16 +146,13 @@ def find_deadlock(
         advice = "Take locks in the same order everywhere."
     else:
         advice = "Whoever should set the event, release the lock or send the reply has ended."
-    return DeadlockError(
-        _message(verdict, graph, clock, advice),
-        waiting=[str(wait) for wait in graph.waits.values()],
-        cycle=[task.get_name() for task in graph.cycle],
-    )
+    cycle = [task.get_name() for task in graph.cycle]
+    return _told(DeadlockError, loop, graph, verdict, advice, cycle=cycle)
 
 
 def stopped_clock(loop: LazyEventLoop, clock: VirtualClock) -> ClockStoppedError:
     """Return the error for a wait on a clock that nobody moves."""
-    graph = _graph(loop)
+    graph = graph_of(loop, loop.main_task)
     next_ns = clock._timers.peek()
     ahead = "" if next_ns is None else f" The next timer is due in {_ahead(clock, next_ns)}."
     verdict = f"the clock is manual, everybody waits for it, and nobody moves it.{ahead}"
@@ -166,15 +160,12 @@ def stopped_clock(loop: LazyEventLoop, clock: VirtualClock) -> ClockStoppedError
         "Start what sleeps as a task and move the clock with 'await clock.advance(seconds)', or "
         "let time jump by itself: 'with clock.auto():'."
     )
-    return ClockStoppedError(
-        _message(verdict, graph, clock, advice),
-        waiting=[str(wait) for wait in graph.waits.values()],
-    )
+    return _told(ClockStoppedError, loop, graph, verdict, advice)
 
 
 def livelock(loop: LazyEventLoop, clock: VirtualClock, turns: int) -> LivelockError:
     """Return the error for a loop that turns without end at one instant."""
-    graph = _graph(loop)
+    graph = graph_of(loop, loop.main_task)
     verdict = (
         f"the loop has turned {turns:,} times without any time passing: something is always "
         "ready, so the clock never moves."
@@ -187,23 +178,7 @@ def livelock(loop: LazyEventLoop, clock: VirtualClock, turns: int) -> LivelockEr
         "Wait for an event in place of a loop around sleep(0). If so many steps are meant, raise "
         "clock.max_turns."
     )
-    return LivelockError(
-        _message(verdict, graph, clock, advice),
-        waiting=[str(wait) for wait in graph.waits.values()],
-    )
-
-
-def _graph(loop: asyncio.AbstractEventLoop) -> WaitGraph:
-    tasks: Iterable[asyncio.Task[Any]] = tasks_of(loop)
-    main = getattr(loop, "main_task", None)
-    # The test's own first; the others as they were made.
-    return WaitGraph(sorted(tasks, key=lambda task: (task is not main, _age(task))))
-
-
-def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
-    name = task.get_name()
-    digits = name.removeprefix("Task-")
-    return (int(digits), "") if digits.isdigit() else (0, name)
+    return _told(LivelockError, loop, graph, verdict, advice)
 
 
 def _ahead_in(seconds: float) -> str:
@@ -214,8 +189,21 @@ def _ahead(clock: VirtualClock, deadline_ns: int) -> str:
     return f"{(deadline_ns - clock.time_ns()) / 1e9:g} s"
 
 
-def _message(verdict: str, graph: WaitGraph, clock: VirtualClock | None, advice: str) -> str:
-    parts = [verdict, "", indent(graph.lines())]
-    if clock is not None:
-        parts += ["", f"Clock: {', '.join(clock.describe())}"]
-    return "\n".join([*parts, "", advice])
+def _told(
+    kind: type[_E], loop: LazyEventLoop, graph: WaitGraph, verdict: str, advice: str, **facts: Any
+) -> _E:
+    """Return an error of *kind* that tells all there is to tell about the hang."""
+    guard, main = loop.guard, loop.main_task
+    timeline = timeline_of(loop, graph, guard, "" if main is None else main.get_name())
+    first = next(iter(graph.waits.values()), None)
+    text = explain(
+        verdict,
+        place=None if first is None else first.place,
+        waiting=graph.lines(),
+        timeline=timeline,
+        command="" if guard is None else guard.repeat_command(),
+        advice=advice,
+    )
+    error = kind(text, waiting=[str(wait) for wait in graph.waits.values()], **facts)
+    error._timeline = timeline
+    return error

@@ -11,14 +11,17 @@ Nothing is recorded while tests run, so all this costs nothing until it is neede
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType, MethodType
 from typing import Any
 
-from ._report import Place, is_plumbing, waiting_place
+from ._executor import DaemonExecutor
+from ._report import Place, chain, is_plumbing, waiting_place
 from ._report import _awaited_by as awaited_by
+from ._timeline import Pending, kind_of
 
 __unittest = True
 
@@ -48,6 +51,7 @@ class Wait:
         place: The line of the user's code.
         for_tasks: The tasks that could end the wait, as far as it is known.
         held: Whether these hold the lock that is waited for.
+        kind: What kind of wait it is, one of :data:`~asynctesting._timeline.KINDS`.
     """
 
     task: Task
@@ -55,13 +59,18 @@ class Wait:
     place: Place | None
     for_tasks: list[Task] = field(default_factory=list)
     held: bool = False
+    kind: str = "future"
 
     def __str__(self) -> str:
-        text = f"{self.task.get_name()!r} waits for {self.what}"
-        if self.held:
-            names = ", ".join(repr(task.get_name()) for task in self.for_tasks)
-            text += f", held by {names}"
-        return text
+        return f"{self.task.get_name()!r} waits for {self.thing}"
+
+    @property
+    def thing(self) -> str:
+        """What is waited for, and who holds it."""
+        if not self.held:
+            return self.what
+        names = ", ".join(repr(task.get_name()) for task in self.for_tasks)
+        return f"{self.what}, held by {names}"
 
 
 class WaitGraph:
@@ -78,6 +87,15 @@ class WaitGraph:
         holders = _holders(pending)
         self.waits = {task: _wait_of(task, holders) for task in pending}
         self.cycle = self._find_cycle()
+
+    def pending(self) -> list[Pending]:
+        """Return each wait without its task, for a timeline."""
+        return [
+            Pending(
+                id(task), task.get_name(), wait.thing, wait.kind, wait.place, task in self.cycle
+            )
+            for task, wait in self.waits.items()
+        ]
 
     def lines(self, limit: int = 40) -> list[str]:
         """Draw the graph as a tree, below each task those that it waits for.
@@ -182,6 +200,13 @@ def _awaitables(awaitable: Any) -> Iterator[Any]:
 
 
 def _wait_of(task: Task, holders: dict[int, list[Task]]) -> Wait:
+    wait = _find_wait(task, holders)
+    if wait.kind == "future":
+        wait.kind = "task" if wait.for_tasks else kind_of(chain(task.get_coro()))
+    return wait
+
+
+def _find_wait(task: Task, holders: dict[int, list[Task]]) -> Wait:
     frames = frames_of(task.get_coro())
     place = waiting_place(task)
     future = getattr(task, "_fut_waiter", None)
@@ -192,6 +217,10 @@ def _wait_of(task: Task, holders: dict[int, list[Task]]) -> Wait:
         owner = frame.f_locals.get("self")
         if isinstance(owner, _PRIMITIVES):
             primitive = owner  # and on: a Barrier waits by means of a Condition
+            if isinstance(owner, asyncio.Queue) and frame.f_code.co_name == "join":
+                return Wait(task, _queue_join(owner, frames), place)
+        elif isinstance(owner, _OUTSIDE):
+            return Wait(task, _outside(owner, frame.f_code.co_name), place, kind="input")
         elif isinstance(owner, asyncio.TaskGroup):
             children = [t for t in getattr(owner, "_tasks", ()) if not t.done()]
             return Wait(task, f"TaskGroup with {_count(children)}", place, children)
@@ -218,11 +247,72 @@ def _wait_for_future(task: Task, future: Any, frames: list[FrameType], place: Pl
         return Wait(task, f"gather() of {_count(pending)}", place, pending)
     if future is None:
         return Wait(task, "its next turn", place)
+    job = _job_of(future)
+    if job is not None:
+        return Wait(task, job, place, kind="thread")
     if _is_shield(future):
         inner = _shielded(future)
         if inner is not None:
             return Wait(task, f"shielded task {inner.get_name()!r}", place, [inner])
     return Wait(task, f"a future{_named(future, frames)}", place)
+
+
+def _queue_join(queue: asyncio.Queue[Any], frames: list[FrameType]) -> str:
+    due = getattr(queue, "_unfinished_tasks", 0)
+    items = f"{due} item" + ("s" if due != 1 else "")
+    return f"join() of Queue{_named(queue, frames)}, which lacks task_done() for {items}"
+
+
+def _outside(owner: Any, method: str) -> str:
+    """Describe a wait for something that is not in this process, by asyncio's own object for it."""
+    if isinstance(owner, asyncio.subprocess.Process):
+        import shlex  # a wait for a process is rare
+
+        transport: Any = getattr(owner, "_transport", None)
+        process = transport and transport.get_extra_info("subprocess")
+        command = getattr(process, "args", "")
+        text = command if isinstance(command, str) else shlex.join(map(str, command))
+        return f"process {owner.pid} ({text}), which has not ended" if text else "a process"
+    if isinstance(owner, asyncio.StreamReader):
+        peer = _peer(getattr(owner, "_transport", None))
+        return f"data{peer and ' from '}{peer}"
+    where = ", ".join(_address(sock.getsockname()) for sock in owner.sockets)
+    server = f"the server on {where}" if where else "the server"
+    if method == "serve_forever":
+        return f"{server}, which serves for ever"
+    return f"{server} to be closed" if where else f"connections of {server} to end"
+
+
+_OUTSIDE: tuple[type[Any], ...] = (
+    asyncio.subprocess.Process,
+    asyncio.StreamReader,
+    asyncio.Server,
+)
+
+
+def _peer(transport: Any) -> str:
+    return "" if transport is None else _address(transport.get_extra_info("peername") or "")
+
+
+def _address(address: Any) -> str:
+    if isinstance(address, tuple) and len(address) >= 2:
+        return f"{address[0]}:{address[1]}"
+    return str(address)
+
+
+def _job_of(future: Any) -> str | None:
+    """Describe the job in another thread that completes *future*, or return ``None``."""
+    for callback, _ in _callbacks(future):
+        for cell in getattr(callback, "__closure__", None) or ():
+            try:
+                job = cell.cell_contents
+            except ValueError:
+                continue
+            if isinstance(job, concurrent.futures.Future):
+                executor = getattr(future.get_loop(), "_default_executor", None)
+                known = executor.describe(job) if isinstance(executor, DaemonExecutor) else None
+                return known or "a job in another thread"
+    return None
 
 
 def _is_shield(future: Any) -> bool:

@@ -83,6 +83,8 @@ class TimeLimitError(AsyncTestingError, AssertionError):
         waiting: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
+        # What a picture of the last steps is drawn from.
+        self._timeline: object = None
         self.limit = limit
         self.phase = phase
         self.waiting = tuple(waiting)
@@ -174,6 +176,7 @@ class StuckError(AsyncTestingError, AssertionError):
 
     def __init__(self, message: str, *, waiting: Sequence[str] = ()) -> None:
         super().__init__(message)
+        self._timeline: object = None  # as above
         self.waiting = tuple(waiting)
 
 

@@ -20,12 +20,13 @@ ROOMS = {
     "words": ("errors", "_report", "_internals"),
     # decisions in plain code, and facts about the machine
     "plain": (
-        *("_settings", "_lint", "_seconds", "_timers", "_pauses", "_modes", "_clockwork", "_clock"),
+        *("_settings", "_repeat", "_lint", "_seconds", "_timers", "_pauses"),
+        *("_modes", "_clockwork", "_clock"),
         *("_contexts", "_syscalls", "_patched_time"),
     ),
     # what runs under a test
     "loop": (
-        *("_recorder", "_executor", "_waits", "_inflight", "_stuck"),
+        *("_recorder", "_timeline", "_executor", "_waits", "_explain", "_inflight", "_stuck"),
         *("_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
         "_network",
     ),

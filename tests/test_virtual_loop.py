@@ -594,10 +594,14 @@ class StuckTests(LoopCase):
                 name = "a case"
                 due_at = float("inf")
                 limit = None
+                first_step = 0
 
                 def __init__(self) -> None:
                     self.main_task = loop.create_task(main())
                     self.main_task.add_done_callback(lambda _: loop.stop())
+
+                def repeat_command(self) -> str:
+                    return "make test"
 
                 def on_stuck(self, error: Exception) -> None:
                     told.append(error)
@@ -606,6 +610,7 @@ class StuckTests(LoopCase):
             loop.guard = Case()
             loop.run_forever()
         self.assertIsInstance(told[0], DeadlockError)
+        self.assertIn("\nRepeat it: make test\n", str(told[0]))
 
     def test_callbacks_from_threads_are_not_lost_on_the_brink(self) -> None:
         """Time and again a thread calls just when the loop has nothing left to do."""
