@@ -9,6 +9,7 @@ that needed a turn of the loop or not.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import threading
 from asyncio.log import logger
@@ -24,6 +25,7 @@ from ._contexts import Exchange
 from ._leaks import Collector
 from ._loop import LazyEventLoop
 from ._phases import Loop
+from ._repeat import repeat_command
 from ._report import Place, definition
 from ._scopes import Scope
 from ._watchdog import Interruption, State, Watch
@@ -172,6 +174,7 @@ class Bridge:
             happens between two calls is somebody else's, then.
         advice: What to do about something left behind, if not what a test is told.
         subject: The test method, if there is one.
+        test: The test's ``id()``, if there is one.
     """
 
     def __init__(
@@ -183,13 +186,16 @@ class Bridge:
         each: bool = False,
         advice: str | None = None,
         subject: object = None,
+        test: str = "",
     ) -> None:
         self.name = name
         self.title = title
         self.thread = threading.get_ident()
         self._options = options
         self._each = each
-        self._subject = subject
+        # The function and not the bound method: a circle through the case would leave it to the
+        # collector whose end comes first, ours or that of the loop.
+        self._subject = getattr(subject, "__func__", subject)
         self._advice = () if advice is None else (advice,)
         # What is left of the limit, and how often it ran out.
         self._left = options.limit
@@ -203,6 +209,8 @@ class Bridge:
             debug=options.debug,
             collector=self._collector,
         )
+        if test:
+            self._scope.repeat = functools.partial(repeat_command, test)
         self._watch = Watch(name, options.limit, self._scope)
         self._scope.ambient = options.ambient
         self._scope.open()

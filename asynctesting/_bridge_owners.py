@@ -70,7 +70,9 @@ def bridge_of_test(case: unittest.TestCase, *, limited: bool | None = None) -> B
     options = Options.of(type(case), method)
     if not (getattr(case, "_outcome", None) is not None if limited is None else limited):
         options = replace(options, limit=None)
-    own[_SLOT] = bridge = Bridge(case._testMethodName, str(case), options, subject=method)
+    own[_SLOT] = bridge = Bridge(
+        case._testMethodName, str(case), options, subject=method, test=case.id()
+    )
     # Ended after all cleanups, since some are older than the loop and may need it: by run() in
     # doCleanups(), where it can still be told whether the test has failed, and by debug(), which
     # does not call that, in the last cleanup.

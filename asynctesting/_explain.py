@@ -108,4 +108,7 @@ def _history(timeline: Timeline) -> list[str]:
     parts = []
     if len(timeline.rows) > 1 or timeline.is_virtual:
         parts.append(indent(timeline.draw()))
-    return [*parts, "Last steps:\n" + indent(timeline.last_steps(), by="")]
+    head = "Last steps:"
+    if timeline.forgotten:
+        head = f"Last steps ({STEPS:,} are remembered; times count from the first of them):"
+    return [*parts, "\n".join([head, *timeline.last_steps()])]

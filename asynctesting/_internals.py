@@ -144,7 +144,8 @@ def first_step_type() -> type:
     async def nothing() -> None: ...
 
     coroutine = nothing()
-    task = asyncio.Task(coroutine, loop=Probe())  # type: ignore[arg-type]
+    # A name, or the first task of a test would no longer be "Task-1".
+    task = asyncio.Task(coroutine, loop=Probe(), name="probe")  # type: ignore[arg-type]
     silence_pending(task)
     coroutine.close()
     return type(found[0])
@@ -158,6 +159,11 @@ def is_unretrieved(task: asyncio.Task[Any]) -> bool:
 def mark_retrieved(task: asyncio.Task[Any]) -> BaseException | None:
     """Return the exception of a finished task, so that asyncio no longer logs it as lost."""
     return None if task.cancelled() else task.exception()
+
+
+def is_alive(task: asyncio.Task[Any]) -> bool:
+    """Tell whether the coroutine of a pending task can still run: nobody has closed it."""
+    return getattr(task.get_coro(), "cr_frame", task) is not None
 
 
 def silence_pending(task: asyncio.Task[Any]) -> None:

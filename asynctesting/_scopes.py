@@ -167,7 +167,8 @@ class Scope(Phases):
     def _end_owner(self, loop: Loop) -> None:
         owner = self._owner
         self._ended = True
-        if owner is not None and not owner.done():
+        # The collector may have closed the coroutine of one that nobody has closed.
+        if owner is not None and not owner.done() and _internals.is_alive(owner):
             self._done = self._given_up = False
             self._wake_owner(loop)
             loop.run_forever()

@@ -425,6 +425,8 @@ def kind_of(frames: Sequence[tuple[CodeType, int]], awaits_task: bool = False) -
 
 def _bar(step: Step, row: Row, moment: Moment, waker: int | None, awaited: str) -> Bar:
     lines = step.lines()
+    if lines and lines[-1][0].co_name == "_park":
+        return Bar("turn", "the next phase", "", row.end, moment, waker)
     if step.waited == GAVE_WAY:
         return Bar("turn", "its turn", _text(_place(step)), row.end, moment, waker)
     kind = kind_of(lines, bool(awaited))

@@ -243,6 +243,20 @@ class TasksTests(unittest.TestCase):
 
         self.assertFalse(_internals.is_unretrieved(task))
 
+    def test_a_task_whose_coroutine_was_closed_is_not_alive(self) -> None:
+        """Such as one that the collector has got to first."""
+
+        async def wait() -> None:
+            await asyncio.sleep(0)
+
+        with fresh_loop() as loop:
+            coroutine = wait()
+            task = loop.create_task(coroutine)
+            self.assertTrue(_internals.is_alive(task))
+            coroutine.close()
+            self.assertFalse(_internals.is_alive(task))
+            _internals.silence_pending(task)
+
     def test_a_pending_task_can_be_silenced(self) -> None:
         """asyncio does not log "destroyed but it is pending" for what we have reported."""
         for silence in (True, False):
