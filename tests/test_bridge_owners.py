@@ -238,6 +238,9 @@ class DebugTests(Settled):
                 case.get_async_result(echo_later(0))
                 raise LookupError
 
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()  # what earlier tests have left is not ours
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with contextlib.suppress(LookupError):
