@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from asynctesting import frozen_time, virtual_clock
 from asynctesting._clock import VirtualClock
 from asynctesting._virtual_loop import VirtualEventLoop
 from asynctesting.errors import DeadlockError, GraceWarning
@@ -137,6 +139,37 @@ class SleepProbes(ProbeCase):
                 self.assertEqual(clock_of_loop().time_ns() / 10**9, loop.time())
 
         self.play(main())
+
+    def test_i2_the_monotonic_clock_agrees(self) -> None:
+        """i: time.monotonic() and its nanoseconds are the loop's time, in other threads, too."""
+        with virtual_clock() as clock:
+
+            async def main() -> None:
+                loop = asyncio.get_running_loop()
+
+                def read() -> float:
+                    return time.monotonic()
+
+                for seconds in (0.1, 3600, 1e-7):
+                    await asyncio.sleep(seconds)
+                    self.assertEqual(time.monotonic(), loop.time())
+                    self.assertEqual(time.monotonic_ns(), clock.time_ns())
+                    self.assertEqual(await asyncio.to_thread(read), loop.time())
+
+            asyncio.run(main())
+            self.assertEqual(clock.elapsed, 3600.1000001)
+
+    def test_j_the_wall_clock_moves(self) -> None:
+        """j: datetime.now() and time.time() go with the loop, jump by jump."""
+        with virtual_clock(), frozen_time("2026-01-01 09:00"):
+
+            async def main() -> None:
+                for hour in range(10, 14):
+                    await asyncio.sleep(3600)
+                    self.assertEqual(str(datetime.datetime.now()), f"2026-01-01 {hour}:00:00")
+                    self.assertEqual(time.time(), 1767258000 + 3600 * (hour - 9))
+
+            asyncio.run(main())
 
     def test_k_a_computation_moves_nothing(self) -> None:
         """k: what blocks the loop costs no virtual time, and no timeout fires for it."""

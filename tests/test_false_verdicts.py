@@ -1,8 +1,8 @@
 """Sound tests that wait for something outside: none of them may be called stuck.
 
-Each waits for about as long as a loop needs to look at what could wake it, and a little longer. A
-false verdict is far worse than none, so every way into a waiting loop that users have found stands
-here.
+Each waits for longer than a loop looks at what could wake it, and the loop looks in shorter steps
+than usual. A false verdict is far worse than none, so every way into a waiting loop that users have
+found stands here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ import time
 import unittest
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
-from asynctesting import AsyncTestCase, VirtualClockMixin
+from asynctesting import AsyncTestCase, VirtualClockMixin, _stuck
 
 from .support import OutcomeAssertions, run_case, run_python
 
-MOMENT = 0.15
+# Ten looks of the loop, and the moment after which the waking comes.
+LOOK_AGAIN = 0.001
+MOMENT = 0.02
 FORK = multiprocessing.get_context("spawn")
 
 
@@ -52,6 +55,10 @@ class Woken:
 
 
 class FalseVerdictTests(OutcomeAssertions):
+    def setUp(self) -> None:
+        self.enterContext(mock.patch.object(_stuck, "LOOK_AGAIN", LOOK_AGAIN))
+        self.assertLess(LOOK_AGAIN * _stuck.LOOKS, MOMENT)
+
     def assertWoken(self, start: Callable[[Any, Callable[[], None]], Any]) -> None:
         """Assert that the test is woken, and not called stuck, on real and on virtual time."""
         for bases in ((Woken, AsyncTestCase), (VirtualClockMixin, Woken, AsyncTestCase)):
@@ -164,7 +171,9 @@ class FalseVerdictTests(OutcomeAssertions):
             threading.Thread(target=work, daemon=True).start()
 
             import asyncio, unittest
-            from asynctesting import AsyncTestCase
+            from asynctesting import _stuck, AsyncTestCase
+
+            _stuck.LOOK_AGAIN = {LOOK_AGAIN}
 
             class Case(AsyncTestCase):
                 timeout = 30

@@ -80,10 +80,10 @@ class PauseTests(unittest.TestCase):
     def test_the_limit_is_lengthened(self) -> None:
         """A test that stopped within its limit has all of the rest afterwards."""
         shown = run_with_pause("""
-            timeout = 0.5
+            timeout = 0.35
             async def test_it(self):
                 breakpoint()
-                await asyncio.sleep(0.35)
+                await asyncio.sleep(0.07)
         """)
 
         self.assertIn("\nOK", shown)
