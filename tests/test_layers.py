@@ -42,7 +42,7 @@ ROOMS = {
         *("_parametrize", "pytest_plugin"),
         *("_region", "_monotonic", "_frozen", "_wall", "_virtual", "clocks"),
         *("_bridge", "_bridge_owners", "_async_test", "bridge"),
-        *("asgi", "http", "mocks"),
+        *("asgi", "http", "mocks", "aioresponses"),
         *("migrate", "_strict", "_adopt", "_program", "__main__"),
     ),
     # the list of public names
@@ -62,6 +62,7 @@ THIRD_PARTY = {
     "_network": {"aiohttp", "trustme"},
     "asgi": {"aiohttp", "multidict"},
     "http": {"aiohttp", "multidict", "yarl"},
+    "aioresponses": {"aiohttp", "multidict", "yarl"},
     "mocks": {"aiohttp", "yarl"},
     "migrate": {"libcst", "pytest", "tqdm"},
     "pytest_plugin": {"pytest"},

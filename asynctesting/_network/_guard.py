@@ -78,8 +78,9 @@ class _Guard:
     def forget(self, network: MemoryNetwork) -> None:
         """Report no more to *network*."""
         with self._lock:
-            self._networks = [other for other in self._living() if other is not network]
-            if not self._networks:
+            before, self._networks = self._networks, self._living()
+            self._networks = [other for other in self._networks if other is not network]
+            if before and not self._networks:
                 for name in self._METHODS:
                     delattr(socket.socket, name)
 

@@ -162,6 +162,9 @@ class MemoryNetwork(Joint):
         if methods is None:
             return
         guard.forget(self)
+        if self.loop.is_closed():
+            methods.restore()  # what was open has gone with the loop
+            return
         for host in self._hosts.values():
             host.up()
         for server in set(self._servers.values()):
