@@ -155,6 +155,13 @@ def stopped_clock(loop: LazyEventLoop, clock: VirtualClock) -> ClockStoppedError
     graph = graph_of(loop, loop.main_task)
     next_ns = clock._timers.peek()
     ahead = "" if next_ns is None else f" The next timer is due in {_ahead(clock, next_ns)}."
+    if clock._holds:
+        verdict = (
+            f"the clock is held ({clock._holds[-1].reason}), everybody waits, and nothing outside "
+            f"can end that: no input is awaited, no thread or process is at work.{ahead}"
+        )
+        advice = "Inside of 'with clock.hold():' no time passes: leave it before what sleeps."
+        return _told(ClockStoppedError, loop, graph, verdict, advice)
     verdict = f"the clock is manual, everybody waits for it, and nobody moves it.{ahead}"
     advice = (
         "Start what sleeps as a task and move the clock with 'await clock.advance(seconds)', or "

@@ -36,6 +36,7 @@ __unittest = True
 _Ts = TypeVarTuple("_Ts")
 
 _LONG = 3600.0
+_TURNS_UNSEEN = 1000
 
 
 class VirtualEventLoop(LazyEventLoop):
@@ -81,7 +82,8 @@ class VirtualEventLoop(LazyEventLoop):
         # How often the loop has turned since time last moved, and the reading then.
         self._turns = 0
         self._turned_at_ns = -1
-        self._max_turns = clock.max_turns
+        # After how many turns to compare with the clock's own limit, which may change meanwhile.
+        self._max_turns = min(clock.max_turns, _TURNS_UNSEEN)
         # To wake a sleeper takes no context, and a copy of one for each sleep is not for nothing.
         self._sleep_context = Context()
         asyncio.SelectorEventLoop.__init__(self, IdleSelector(self))
@@ -319,10 +321,9 @@ class VirtualEventLoop(LazyEventLoop):
         if outcome is Idle.STOPPED:
             self.fail_stuck(_stuck.stopped_clock(self, self.clock))
             return []
-        if outcome is Idle.HELD:
-            # Somebody has said that something goes on that we can't see.
-            return self._wait_really(None)
-        error = _stuck.find_deadlock(self, self._outside, self.clock)
+        # On a clock that is held, too: whatever goes on unseen, a file, a thread or a signal has to
+        # bring it here.
+        error: Exception | None = _stuck.find_deadlock(self, self._outside, self.clock)
         if error is None:
             # A thread that comes to rest, or ends, without having called us rings no bell.
             threads = _stuck.has_foreign_threads()
@@ -333,13 +334,17 @@ class VirtualEventLoop(LazyEventLoop):
             events = self._wait_really(_stuck.LOOK_AGAIN)
             if events or self._ready or _stuck.find_deadlock(self, self._outside, None) is None:
                 return events
+        if outcome is Idle.HELD:
+            error = _stuck.stopped_clock(self, self.clock)
         self.fail_stuck(error)
         return []
 
     def _check_livelock(self) -> None:
-        self._max_turns = self.clock.max_turns
-        if self._turns <= self._max_turns:
+        limit = self.clock.max_turns
+        if self._turns <= limit:
+            self._max_turns = min(limit, self._turns + _TURNS_UNSEEN)
             return
+        self._max_turns = min(limit, _TURNS_UNSEEN)
         if self.clock.mode is not Mode.REAL:
             self.fail_stuck(_stuck.livelock(self, self.clock, self._turns))
         self._turns = 0

@@ -205,7 +205,8 @@ class ClockStoppedError(StuckError):
 
     Raised when the clock is manual, timers are waiting and no ``advance()`` is under way. Either
     the test is to call ``await clock.advance(seconds)`` in place of the sleep, or time may jump
-    by itself here: ``with clock.auto():``.
+    by itself here: ``with clock.auto():``. Raised as well when the clock is held by
+    ``clock.hold()``, and nothing outside is there that could end the wait.
     """
 
 

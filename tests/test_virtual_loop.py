@@ -523,6 +523,33 @@ class StuckTests(LoopCase):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             task.get_coro().close()  # type: ignore[union-attr]
 
+    def test_a_hold_that_nothing_can_end_is_told(self) -> None:
+        """What sleeps inside would sleep for ever; a device would need a file or a thread."""
+
+        async def main() -> None:
+            with self.clock.hold("the scanner warms up"):
+                await asyncio.sleep(5)
+
+        with alone_in_process():
+            text = r"is held \(the scanner warms up\)(?s:.*)next timer is due in 5 s"
+            with self.assertRaisesRegex(ClockStoppedError, text):
+                self.play(main())
+
+    def test_a_limit_of_turns_may_be_lowered_on_the_way(self) -> None:
+        """The loop compares now and then; it does not go on to the limit that it began with."""
+        turns = 0
+
+        async def main() -> None:
+            nonlocal turns
+            self.clock.max_turns = 50
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        with self.assertRaises(LivelockError):
+            self.play(main())
+        self.assertLess(turns, 2000)
+
     def test_a_hold_waits_for_a_thread(self) -> None:
         """Which is what it is for; the clock stands still meanwhile."""
 
