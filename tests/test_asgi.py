@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import unittest
 from collections.abc import AsyncIterator
 from typing import Any
@@ -410,6 +411,8 @@ class FrameworkTests(VirtualClockMixin, AsyncTestCase):
             self.assertEqual(self.clock.elapsed, 120)
             response.close()
         await asyncio.sleep(61)
+        gc.collect()  # Starlette leaves the closing of a generator to the collector
+        await asyncio.sleep(1)
 
         self.assertEqual(self.seen, ["startup", "left"])
 

@@ -552,7 +552,7 @@ class ByHandTests(VirtualClockMixin, NetworkCase):
     async def test_by_hand_from_the_first_moment(self) -> None:
         """What comes before the test asks waits for it."""
         host = self.net.host("http://hand.test", by_hand=True)
-        task = asyncio.create_task(self.client.get("http://hand.test/"))
+        task = asyncio.create_task(self.net.client().get("http://hand.test/"))
         await asyncio.sleep(1)
 
         exchange = await host.next_request()

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from asynctesting import AsyncTestCase, HTTPNetwork, NetworkVerdictError
 from tests.support import Outcome, run_case
@@ -19,12 +20,12 @@ class Case(AsyncTestCase):
     async def asyncSetUp(self) -> None:
         self.net = self.network()
         self.api = self.net.host("https://api.test")
-        self.client = self.net.client("https://api.test")
+        self.client = self.net.client()
 
     async def price(self, path: str = "/v2/price") -> int:
         """Fetch a price as careless code does."""
         try:
-            async with self.client.get(path) as response:
+            async with self.client.get(URL("https://api.test").join(URL(path))) as response:
                 response.raise_for_status()
                 found: int = await response.json()
                 return found
@@ -68,7 +69,7 @@ class FindingTests(VerdictCase):
 
         class Printing(Case):
             async def test_it(self) -> None:
-                async with self.client.get("/x") as response:
+                async with self.client.get("https://api.test/x") as response:
                     texts.append(f"{response.status} {response.reason} {await response.text()}")
 
         text = self.finding(Printing)
