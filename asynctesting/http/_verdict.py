@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._report import Place, chain, innermost_user_place, is_plumbing
+from .._report import Place, innermost_user_place, is_plumbing
 from ..errors import NetworkVerdictError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def describe_exception(request: str, error: BaseException) -> str:
     return text if place is None else f"{text}\n  at  {place}"
 
 
-def make_error(findings: Iterable[str], whose: str = "") -> NetworkVerdictError | None:
+def make_error(findings: Iterable[str]) -> NetworkVerdictError | None:
     """Return the failure that lists all findings, or ``None`` if there are none."""
     counted = Counter(findings)
     if not counted:
@@ -121,14 +121,8 @@ def make_error(findings: Iterable[str], whose: str = "") -> NetworkVerdictError 
     ]
     what = "1 thing" if len(texts) == 1 else f"{len(texts)} things"
     body = "\n\n".join("\n".join(f"  {line}" for line in text.splitlines()) for text in texts)
-    of = f" of {whose}" if whose else ""
     return NetworkVerdictError(
-        f"the network{of} has seen {what} that must not pass, whether the code under test noticed "
-        f"or not.\n\n{body}\n",
+        f"the network has seen {what} that must not pass, whether the code under test noticed "
+        f"or not.\n\n{body}",
         findings=texts,
     )
-
-
-def place_of(coroutine: object) -> Place | None:
-    """Return the line of the user's code at which a suspended coroutine waits."""
-    return innermost_user_place(chain(coroutine))
