@@ -152,7 +152,8 @@ class ScopeCancelledError(AsyncTestingError, RuntimeError):
     """Something that a class, module or session had entered has cancelled it, and did not say why.
 
     A ``TaskGroup`` or an ``asyncio.timeout`` says why at its exit, and then its own exception is
-    reported in place of this one. The usual cause of this one is a bare ``task.cancel()``.
+    reported in place of this one. The usual causes of this one are a bare ``task.cancel()`` and a
+    cancel scope of anyio, which is silent at its exit; the message names who has called.
     """
 
 
