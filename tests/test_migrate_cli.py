@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -270,6 +271,31 @@ class CommandLineTests(unittest.TestCase):
         self.assertNotIn("Traceback", said)
         self.assertNotIn("BrokenPipe", said)
         self.assertIn("200 files rewritten of 200, 200 places left alone", said)
+
+    def test_ctrl_c(self) -> None:
+        """It is one line, and nothing is written."""
+        path = self.write("test_it.py", BEFORE)
+
+        with mock.patch.object(_engine, "migrate", side_effect=KeyboardInterrupt):
+            status, out, err = self.run_cli(".")
+
+        self.assertEqual((status, out), (130, ""))
+        self.assertEqual(
+            err, "python -m asynctesting migrate: interrupted; no file was rewritten\n"
+        )
+        self.assertEqual(path.read_text(encoding="utf-8"), BEFORE)
+
+    @unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "needs signals of Unix")
+    def test_processes_leave_ctrl_c_to_us(self) -> None:
+        """They would each print a traceback, some of them before they have begun."""
+        code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(0, ()))"
+        told = []
+        for _ in range(2):
+            with _engine._without_ctrl_c():
+                told.append(subprocess.check_output([sys.executable, "-c", code], text=True))
+        told.append(subprocess.check_output([sys.executable, "-c", code], text=True))
+
+        self.assertEqual([line.strip() for line in told], ["True", "True", "False"])
 
     def test_without_libcst(self) -> None:
         """One line that names the extra."""

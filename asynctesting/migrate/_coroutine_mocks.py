@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 
 from ._names import FunctionNode, dotted, functions_in
 
 Place = tuple[ast.AST, str, str]  # the node, the topic, the text
+Mocks = dict[str, ast.Call | None]  # by name, with the call that makes them
 
 _AWAITABLES = frozenset(
     {"Future", "Task", "create_future", "create_task", "ensure_future", "gather", "shield"}
@@ -57,37 +58,35 @@ class MockReader:
         self._resolve = resolve
         self._functions = {name.rpartition(".")[2]: node for name, node in functions_in(tree)}
 
-    def troubles(self, scope: ast.AST, *, of_self: bool) -> Iterator[Place]:
-        """Yield what an ``AsyncMock`` would do otherwise, surely.
+    def read(self, scope: ast.AST, *, of_self: bool) -> tuple[list[Place], list[Place]]:
+        """Return what an ``AsyncMock`` would do otherwise, surely and perhaps.
 
         Args:
             scope: A class, a function or the whole file.
             of_self: Whether the mocks are attributes of ``self``, as in a class.
         """
-        for node, owner in self._children(scope, of_self):
-            yield (
-                node,
-                "child-mocks",
-                f"{owner} is a plain mock here, and would become an async one",
-            )
-        for node, kind in self._values(scope, of_self):
+        nodes = list(ast.walk(scope))
+        troubles: list[Place] = []
+        doubts: list[Place] = []
+        mocks = self._mocks(nodes, of_self)
+        for node, owner in _children(nodes, mocks):
+            text = f"{owner} is a plain mock here, and would become an async one"
+            troubles.append((node, "child-mocks", text))
+        for node, kind in self._values(nodes, mocks, of_self):
             if kind is Kind.AWAITABLE:
                 text = "a CoroutineMock awaits what this gives, and an AsyncMock hands it on"
-                yield node, "side-effects", text
-
-    def doubts(self, scope: ast.AST, *, of_self: bool) -> Iterator[Place]:
-        """Yield what an ``AsyncMock`` may do otherwise."""
-        for node, kind in self._values(scope, of_self):
-            if kind is Kind.UNKNOWN:
+                troubles.append((node, "side-effects", text))
+            elif kind is Kind.UNKNOWN:
                 text = "if this gives an awaitable, AsyncMock hands it on un-awaited"
-                yield node, "side-effects", text
+                doubts.append((node, "side-effects", text))
+        return troubles, doubts
 
     # Which names are mocks -----------------------------------------------------------------
 
-    def _mocks(self, scope: ast.AST, of_self: bool) -> dict[str, ast.Call | None]:
-        """Return the names of all coroutine mocks in *scope*, each with the call that makes it."""
-        found: dict[str, ast.Call | None] = {}
-        for node in ast.walk(scope):
+    def _mocks(self, nodes: Sequence[ast.AST], of_self: bool) -> Mocks:
+        """Return the names of all coroutine mocks, each with the call that makes it."""
+        found: Mocks = {}
+        for node in nodes:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
                 if self._makes_one(node.value):
                     for target in node.targets:
@@ -120,7 +119,7 @@ class MockReader:
             )
         )
 
-    def _parameters(self, function: FunctionNode) -> dict[str, ast.Call | None]:
+    def _parameters(self, function: FunctionNode) -> Mocks:
         """Return the parameters that decorators fill with coroutine mocks."""
         names = [a.arg for a in function.args.args if a.arg not in ("self", "cls")]
         injecting = []
@@ -138,32 +137,13 @@ class MockReader:
             if self._patches_one(decorator)
         }
 
-    # Children ------------------------------------------------------------------------------
-
-    def _children(self, scope: ast.AST, of_self: bool) -> Iterator[tuple[ast.AST, str]]:
-        mocks = self._mocks(scope, of_self)
-        given = {dotted(target) for target, _ in _assignments(scope)}
-        results = {
-            f"{name}.return_value" for name, call in mocks.items()
-            if f"{name}.return_value" not in given and not _has_keyword(call, "return_value")
-        }  # fmt: skip
-        for node in ast.walk(scope):
-            if (
-                isinstance(node, ast.Attribute)
-                and dotted(node.value) in mocks.keys() | results
-                and isinstance(node.ctx, ast.Load)
-                and node.attr not in _MOCK_API
-                and not node.attr.startswith("_")
-                and dotted(node) not in given
-            ):
-                yield node, dotted(node)
-
     # Values --------------------------------------------------------------------------------
 
-    def _values(self, scope: ast.AST, of_self: bool) -> Iterator[tuple[ast.AST, Kind]]:
-        mocks = self._mocks(scope, of_self)
-        known = _locals(scope)
-        for target, value in _assignments(scope):
+    def _values(
+        self, nodes: Sequence[ast.AST], mocks: Mocks, of_self: bool
+    ) -> Iterator[tuple[ast.AST, Kind]]:
+        known = _set_once(nodes)
+        for target, value in _assignments(nodes):
             owner, _, attribute = dotted(target).rpartition(".")
             if attribute not in ("return_value", "side_effect") or not owner:
                 continue
@@ -175,13 +155,13 @@ class MockReader:
                 yield value, kind
         if of_self:
             return
-        for node in ast.walk(scope):
-            if isinstance(node, ast.Call) and (self._configures_one(node, mocks)):
+        for node in nodes:
+            if isinstance(node, ast.Call) and node.keywords and self._configures_one(node, mocks):
                 for keyword in node.keywords:
                     if keyword.arg in ("return_value", "side_effect"):
                         yield keyword.value, self.kind(keyword.value, keyword.arg, known)
 
-    def _configures_one(self, call: ast.Call, mocks: dict[str, ast.Call | None]) -> bool:
+    def _configures_one(self, call: ast.Call, mocks: Mocks) -> bool:
         owner, _, name = dotted(call.func).rpartition(".")
         return (
             self._resolve(call.func) == "asynctest.CoroutineMock"
@@ -269,16 +249,37 @@ def _has_keyword(call: ast.Call | None, name: str) -> bool:
     return call is not None and any(keyword.arg == name for keyword in call.keywords)
 
 
-def _assignments(scope: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    for node in ast.walk(scope):
+def _children(nodes: Sequence[ast.AST], mocks: Mocks) -> Iterator[tuple[ast.AST, str]]:
+    """Yield the attributes of mocks, and of what they give by default."""
+    if not mocks:
+        return
+    given = {dotted(target) for target, _ in _assignments(nodes)}
+    results = {
+        f"{name}.return_value" for name, call in mocks.items()
+        if f"{name}.return_value" not in given and not _has_keyword(call, "return_value")
+    }  # fmt: skip
+    for node in nodes:
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and node.attr not in _MOCK_API
+            and not node.attr.startswith("_")
+            and dotted(node.value) in mocks.keys() | results
+            and dotted(node) not in given
+        ):
+            yield node, dotted(node)
+
+
+def _assignments(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr]]:
+    for node in nodes:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 yield target, node.value
 
 
-def _locals(scope: ast.AST) -> dict[str, ast.expr]:
+def _set_once(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
     """Return what the names hold that are set once."""
     found: dict[str, list[ast.expr]] = {}
-    for target, value in _assignments(scope):
+    for target, value in _assignments(nodes):
         found.setdefault(dotted(target), []).append(value)
     return {name: values[0] for name, values in found.items() if name and len(values) == 1}

@@ -12,10 +12,11 @@ import ast
 import errno
 import io
 import os
+import signal
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Protocol, TypeVar
@@ -177,7 +178,13 @@ def _round(
         for work in _works(project, readable, options)
         if _is_relevant(work)
     ]
-    blocked = _blocked(project, works, run(f"deciding{title}", _survey, works))
+    surveys = list(run(f"deciding{title}", _survey, works))
+    # No rule has anything to do with a file that none has looked at.
+    works, surveys = (
+        [work for work, found in zip(works, surveys, strict=True) if found],
+        [found for found in surveys if found],
+    )
+    blocked = _blocked(project, works, surveys)
     works = [replace(work, blocked=blocked.get(work.facts.path, {})) for work in works]
     return {outcome.path: outcome for outcome in run(f"rewriting{title}", _rewrite, works)}
 
@@ -213,11 +220,25 @@ class _Pool:
             results: Iterator[_R] = map(function, items)
         else:
             size = max(1, min(16, len(items) // 16))
-            results = self._executor.map(function, items, chunksize=size)
+            with _without_ctrl_c():
+                results = self._executor.map(function, items, chunksize=size)
         yield from tqdm(
             results, title, total=len(items), unit=" files", leave=False,
             disable=None if self._progress else True,
         )  # fmt: skip
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Have the processes that are made meanwhile leave Ctrl-C to us, from their first moment."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # In the processes ------------------------------------------------------------------------------
@@ -327,14 +348,17 @@ def _survey(work: _Work) -> dict[str, dict[str, Finding]]:
     try:
         return _blocks_in(work)
     except RecursionError:
-        return {}  # which rewriting it finds, too, and then says
+        return {"": {}}  # which rewriting it finds, too, and then says
 
 
 def _blocks_in(work: _Work) -> dict[str, dict[str, Finding]]:
     view = _view(work, _text_of(work))
     found: dict[str, dict[str, Finding]] = {}
     for rule in _rules(work.options):
-        if rule.concerns(view) and (rule.bridges or not work.options.bridge):
+        if not rule.concerns(view):
+            continue
+        found[rule.name] = {}
+        if rule.bridges or not work.options.bridge:
             blocks = rule.survey(view).blocks
             found[rule.name] = {name: reasons[0] for name, reasons in blocks.items()}
     return found

@@ -62,6 +62,7 @@ def read_module(path: str, text: str) -> ModuleFacts:
     name = module_name(path)
     names = read_names(tree, package_of(path, name))
     imports = dict(names.imports)
+    nodes = list(ast.walk(tree))
     functions = {}
     runners, decorators, loopers = set(), set(), set()
     for qualname, function in functions_in(tree):
@@ -79,26 +80,26 @@ def read_module(path: str, text: str) -> ModuleFacts:
         classes[qualname] = _read_class(path, qualname, node, names)
     return ModuleFacts(
         path, name, imports, classes, functions, frozenset(runners), frozenset(decorators),
-        text.count("\n") + 1, autouse=_has_autouse(tree),
+        text.count("\n") + 1, autouse=_has_autouse(nodes),
         loopers=frozenset(loopers),
         torn=frozenset(full for fulls in names.torn.values() for full in fulls.split(" or ")),
-        stars=frozenset(_stars(tree, package_of(path, name))),
-        tests_used=frozenset(_tests_used(tree)),
-        awaited=_waits_for_a_mock(tree),
+        stars=frozenset(_stars(nodes, package_of(path, name))),
+        tests_used=frozenset(_tests_used(nodes)),
+        awaited=_waits_for_a_mock(nodes),
         context_vars=frozenset(_context_vars(tree, names)),
     )  # fmt: skip
 
 
-def _stars(tree: ast.Module, package: str) -> Iterator[str]:
+def _stars(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
     """Yield the modules from which a file imports everything."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             yield import_origin(node, package)
 
 
-def _tests_used(tree: ast.Module) -> Iterator[str]:
+def _tests_used(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield names of methods of tests that are looked up on anything: ``self.test_it()``."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if (
             isinstance(node, ast.Attribute)
             and node.attr.startswith("test")
@@ -107,10 +108,10 @@ def _tests_used(tree: ast.Module) -> Iterator[str]:
             yield node.attr
 
 
-def _waits_for_a_mock(tree: ast.Module) -> bool:
+def _waits_for_a_mock(nodes: Iterable[ast.AST]) -> bool:
     """Tell whether ``mock.awaited.wait()`` or its like is in a file that sets no such attribute."""
     uses = [
-        node for node in ast.walk(tree)
+        node for node in nodes
         if isinstance(node, ast.Attribute) and node.attr == "awaited"
     ]  # fmt: skip
     return bool(uses) and all(isinstance(node.ctx, ast.Load) for node in uses)
@@ -140,13 +141,13 @@ def _stray_hooks(node: ast.ClassDef) -> Iterator[str]:
                 yield inner.attr
 
 
-def _has_autouse(tree: ast.Module) -> bool:
+def _has_autouse(nodes: Iterable[ast.AST]) -> bool:
     """Tell whether a fixture of pytest's is used by tests that don't ask for it."""
     return any(
         isinstance(node, ast.keyword)
         and node.arg == "autouse"
         and not (isinstance(node.value, ast.Constant) and not node.value.value)
-        for node in ast.walk(tree)
+        for node in nodes
     )
 
 

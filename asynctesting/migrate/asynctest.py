@@ -84,6 +84,7 @@ class _Visitor(Scoped):
     def __init__(self, view: View, rule: str) -> None:
         super().__init__(view, rule)
         self._bases: set[int] = set()
+        self._mocks = MockReader(view.tree, self.resolve)
 
     def look_at_module(self) -> None:
         """Look at the mocks that the file makes outside of classes and functions."""
@@ -165,11 +166,10 @@ class _Visitor(Scoped):
                 self.look(inner, "never-ran", text)
 
     def _look_at_mocks(self, scope: ast.AST) -> None:
-        reader = MockReader(self.view.tree, self.resolve)
-        of_self = isinstance(scope, ast.ClassDef)
-        for place, topic, text in reader.troubles(scope, of_self=of_self):
+        troubles, doubts = self._mocks.read(scope, of_self=isinstance(scope, ast.ClassDef))
+        for place, topic, text in troubles:
             self.block(place, topic, text)
-        for place, topic, text in reader.doubts(scope, of_self=of_self):
+        for place, topic, text in doubts:
             self.look(place, topic, text)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:

@@ -42,7 +42,11 @@ def main(argv: Sequence[str]) -> int:
         return _refuse(f"there is no file or directory {str(error)!r}")
     if not paths:
         return _refuse(f"there is no Python file in {' '.join(arguments.paths)}")
-    outcomes = migrate(paths, Options(rules, arguments.bridge), progress=True)
+    try:
+        outcomes = migrate(paths, Options(rules, arguments.bridge), progress=True)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted; no file was rewritten", file=sys.stderr)
+        return 130
     written = not (arguments.check or arguments.diff)
     if written:
         # First of all, because whoever reads what follows may stop to listen.
