@@ -2,7 +2,7 @@
 
 Each of these classes had a loop of its own once, made in ``setUp`` and closed in ``tearDown``.
 They have got one more base, and ``self.loop.run_until_complete(...)`` is now
-``self.get_async_result(...)``; nothing else was touched, but for the one test that says so.
+``self.get_async_result(...)``; nothing else was touched, but for what says so.
 """
 
 import asyncio
@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from aiohttp.test_utils import TestClient, TestServer
-
-from asynctesting import AsyncResultMixin, async_test
+from asynctesting import AsyncResultMixin, HTTPNetwork, async_test
 from shop.app import Settings, make_app
 from shop.payments import PaymentClient, PaymentDeclined, backoff_delays
 from shop.prices import PriceCache
@@ -91,16 +89,19 @@ class PaymentTests(AsyncResultMixin, unittest.TestCase):
 
 
 class ServiceTests(AsyncResultMixin, unittest.TestCase):
-    """One open shop for the whole class; it lives on the loop of the class."""
+    """One open shop for the whole class; it lives on the loop of the class.
+
+    It listened at a port of this machine once, and is on a network in memory now.
+    """
 
     client: Any
 
     @classmethod
     def setUpClass(cls) -> None:
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        settings = Settings(str(Path(folder, "shop.sqlite3")), payments="http://127.0.0.1:9")
-        cls.client = cls.get_class_async_result(open_shop(settings))
-        cls.addClassCleanup(lambda: cls.get_class_async_result(cls.client.close()))
+        settings = Settings(str(Path(folder, "shop.sqlite3")), payments="http://nobody.test")
+        net, cls.client = cls.get_class_async_result(open_shop(settings))
+        cls.addClassCleanup(lambda: cls.get_class_async_result(net.leave()))
 
     def get(self, path: str) -> tuple[int, Any]:
         return self.get_class_async_result(fetch(self.client, path))
@@ -117,10 +118,10 @@ async def start(coroutine: Any) -> Any:
     return asyncio.create_task(coroutine, name="refresher")
 
 
-async def open_shop(settings: Settings) -> Any:
-    client = TestClient(TestServer(make_app(settings)))
-    await client.start_server()
-    return client
+async def open_shop(settings: Settings) -> tuple[HTTPNetwork, Any]:
+    net = HTTPNetwork().enter()
+    await net.serve(make_app(settings), "http://shop.test")
+    return net, net.client("http://shop.test")
 
 
 async def fetch(client: Any, path: str) -> tuple[int, Any]:

@@ -12,5 +12,6 @@ if __name__ == "__main__":
     settings = Settings(
         database=os.environ.get("SHOP_DATABASE", "shop.sqlite3"),
         payments=os.environ.get("SHOP_PAYMENTS", "http://127.0.0.1:8081"),
+        warehouse=os.environ.get("SHOP_WAREHOUSE"),
     )
     web.run_app(make_app(settings), port=8080)

@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler
 from .payments import PaymentClient, PaymentDeclined, PaymentUnavailable
 from .prices import PriceCache
 from .store import OutOfStock, Store, UnknownProduct
+from .warehouse import WarehouseClient
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,11 @@ class Settings:
 
     database: str
     payments: str
+    warehouse: str | None = None
     attempts: int = 5
     backoff: float = 1.0
     payment_timeout: float = 5.0
+    warehouse_timeout: float = 2.0
     refresh_every: float = 30.0
 
 
@@ -53,6 +56,7 @@ SETTINGS = web.AppKey("settings", Settings)
 STORE = web.AppKey("store", Store)
 PAYMENTS = web.AppKey("payments", PaymentClient)
 PRICES = web.AppKey("prices", PriceCache)
+WAREHOUSE = web.AppKey("warehouse", WarehouseClient)
 
 
 async def _store(app: web.Application) -> AsyncIterator[None]:
@@ -74,6 +78,18 @@ async def _payments(app: web.Application) -> AsyncIterator[None]:
         log.info("payments open")
         yield
     log.info("payments closed")
+
+
+async def _warehouse(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    if settings.warehouse is None:
+        yield
+        return
+    async with aiohttp.ClientSession(settings.warehouse) as session:
+        app[WAREHOUSE] = WarehouseClient(session, timeout=settings.warehouse_timeout)
+        log.info("warehouse open")
+        yield
+    log.info("warehouse closed")
 
 
 async def _prices(app: web.Application) -> AsyncIterator[None]:
@@ -139,14 +155,18 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except tuple(REFUSALS) as error:
-        return web.json_response({"reason": str(error)}, status=REFUSALS[type(error)])
+        refusal: dict[str, object] = {"reason": str(error)}
+        if isinstance(error, OutOfStock) and WAREHOUSE in request.app:
+            days = await request.app[WAREHOUSE].days_until_more(error.sku)
+            refusal |= {} if days is None else {"more_in_days": days}
+        return web.json_response(refusal, status=REFUSALS[type(error)])
 
 
 def make_app(settings: Settings) -> web.Application:
     """Build the shop; nothing is opened before the application starts."""
     app = web.Application(middlewares=[refusals])
     app[SETTINGS] = settings
-    app.cleanup_ctx.extend([_store, _payments, _prices])
+    app.cleanup_ctx.extend([_store, _payments, _warehouse, _prices])
     app.add_routes(
         [
             web.get("/health", health),

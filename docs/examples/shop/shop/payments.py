@@ -1,8 +1,8 @@
 """The client of the payment service, which is slow on some days and away on others.
 
-A charge is asked for again after a broken connection, a time-out and an answer of the 500s, and
-never after an answer that means no. Each charge carries a key, under which the payment service
-takes the money once, however often it is asked.
+A charge is asked for again after a broken connection, a time-out and an answer of the 500s; never
+after an answer that means no, nor where somebody else answers in the service's name. Each charge
+carries a key, under which the payment service takes the money once, however often it is asked.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class PaymentClient:
 
         Raises:
             PaymentDeclined: If the payment service refuses.
-            PaymentUnavailable: If no attempt was answered.
+            PaymentUnavailable: If no attempt was answered, or the certificate is not to be trusted.
         """
         problem = "it was never asked"
         for delay in backoff_delays(self._backoff, self._attempts):
@@ -69,6 +69,9 @@ class PaymentClient:
                     status, answer = await self._ask(key, amount)
             except TimeoutError:
                 problem = f"no answer in {self._timeout} s"
+            except aiohttp.ClientConnectorCertificateError as error:
+                # Nothing was sent, and asking again would not make the certificate a better one.
+                raise PaymentUnavailable(f"not trusted: {error.certificate_error}") from error
             except aiohttp.ClientError as error:
                 problem = str(error) or type(error).__name__
             else:

@@ -36,6 +36,10 @@ class UnknownProduct(Exception):
 class OutOfStock(Exception):
     """Fewer pieces are left than were asked for."""
 
+    def __init__(self, message: str, sku: str) -> None:
+        super().__init__(message)
+        self.sku = sku
+
 
 @dataclass(frozen=True)
 class Order:
@@ -122,7 +126,7 @@ class Store:
                 raise UnknownProduct(f"no product is called {sku!r}")
             price, stock = row
             if stock < quantity:
-                raise OutOfStock(f"{stock} left of {sku!r}, and {quantity} were asked for")
+                raise OutOfStock(f"{stock} left of {sku!r}, and {quantity} were asked for", sku)
             order = Order(key, sku, quantity, price * quantity)
             await self._connection.execute(
                 "UPDATE products SET stock = stock - ? WHERE sku = ?", (quantity, sku)

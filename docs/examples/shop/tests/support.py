@@ -1,4 +1,4 @@
-"""What the shop's tests share: a payment service that they command, and a shop that is open."""
+"""What the shop's tests share: a network, a payment service on it, and a shop that is open."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientTimeout, web
 
 from asynctesting import AsyncTestCase
 from shop.app import STORE, Settings, make_app
 
+PAYMENTS = "https://payments.test"
+WAREHOUSE = "https://warehouse.test"
+
 
 class PaymentService:
-    """The payment service, as the tests play it.
+    """The payment service, as an application of its own that the tests command.
 
     It answers with what is lined up in ``answers``, a status each, and takes money when nothing is.
     ``requests`` are key and amount of all it was asked; ``charges`` is the money taken, by key.
@@ -25,12 +27,10 @@ class PaymentService:
         self.requests: list[tuple[str, int]] = []
         self.charges: dict[str, int] = {}
         self.asked = asyncio.Event()
-        self._held: list[asyncio.Future[int]] = []
 
     def hold(self) -> asyncio.Future[int]:
         """Line up an answer that does not come before the test sets it."""
         answer = asyncio.get_running_loop().create_future()
-        self._held.append(answer)
         self.answers.append(answer)
         return answer
 
@@ -49,46 +49,46 @@ class PaymentService:
         return web.json_response({"id": f"charge-{key}"})
 
     def app(self) -> web.Application:
-        """Return the service as an application, for a ``TestServer``."""
+        """Return the service as an application."""
         app = web.Application()
         app.router.add_post("/v1/charges", self._charge)
-        app.on_shutdown.append(self._let_go)
         return app
-
-    async def _let_go(self, app: web.Application) -> None:
-        # A server waits for the requests that it has begun to answer; these would keep it.
-        for answer in self._held:
-            if not answer.done():
-                answer.set_result(503)
 
 
 class ShopTestCase(AsyncTestCase):
-    """Opens a shop that sells tea at 250 cents and a pot at 4000, on a real socket."""
+    """Opens a shop that sells tea at 250 cents and a pot at 4000, with all that it calls."""
 
     timeout = 20
     settings: dict[str, Any] = {}
     """Settings in which a class of tests differs."""
 
     async def asyncSetUp(self) -> None:
+        self.net = self.network()
         self.payments = PaymentService()
-        self.payment_server = await self.enterAsyncContext(TestServer(self.payments.app()))
-        self.app = make_app(self.make_settings())
-        self.client = await self.enterAsyncContext(TestClient(TestServer(self.app)))
+        await self.net.serve(self.payments.app(), PAYMENTS)
+        await self.open_shop()
+
+    async def open_shop(self, **settings: Any) -> None:
+        """Open the shop, and let a customer in."""
+        self.app = make_app(self.make_settings(**settings))
+        await self.net.serve(self.app, "http://shop.test")
+        self.client = self.net.client("http://shop.test", timeout=ClientTimeout(total=None))
         self.store = self.app[STORE]
         await self.store.stock_up("tea", price=250, stock=5)
         await self.store.stock_up("pot", price=4000, stock=1)
 
-    def make_settings(self) -> Settings:
+    def make_settings(self, **settings: Any) -> Settings:
         """Return a shop's settings that make no test wait."""
         return Settings(
             **{
                 "database": ":memory:",
-                "payments": str(self.payment_server.make_url("/")),
+                "payments": PAYMENTS,
                 "attempts": 3,
                 "backoff": 0.001,
                 "payment_timeout": 10,
                 "refresh_every": 60,
                 **self.settings,
+                **settings,
             }
         )
 
