@@ -20,6 +20,7 @@ from unittest import mock
 
 from asynctesting._inflight import _threads
 from asynctesting._syscalls import Rest, rest_of_thread
+from asynctesting._virtual_loop import VirtualEventLoop
 from asynctesting.errors import GraceWarning
 from tests.test_clock_probes import ProbeCase, clock_of_loop, outside_server
 
@@ -266,6 +267,18 @@ class SharedFileTests(ProbeCase):
 
         self.play(main())
         self.assertEqual(self.clock.elapsed, 0)
+
+    def test_the_loops_own_pipe_costs_nothing(self) -> None:
+        """With nothing else to watch, a jump is not preceded by a look at what is outside."""
+
+        async def main() -> None:
+            server = await asyncio.start_server(print, "127.0.0.1", 0)
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualEventLoop)
+            self.assertTrue(loop._outside.is_quiet())
+            server.close()
+
+        self.play(main())
 
     def test_a_child_at_rest_does_not_hold_the_clock(self) -> None:
         """It has the pipe, but waits for what the test writes to it; then it answers."""

@@ -123,7 +123,7 @@ class Sockets:
 
     def disregard(self, fd: int) -> None:
         """Leave the loop's own self-pipe out of account."""
-        self._watched.pop(fd, None)
+        self.external -= self._watched.pop(fd).is_external
 
     def modified(self, key: selectors.SelectorKey) -> None:
         """Take note that the loop watches a file for other events."""
