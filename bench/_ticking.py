@@ -53,7 +53,7 @@ CONTENDERS = {
         Contender("ours-in-test", "the same with the recorder of a test", ("asynctesting",)),
         Contender("solipsism", "async-solipsism", ("async_solipsism",)),
         Contender("aiotools", "aiotools VirtualClock", ("aiotools", "typing_extensions")),
-        Contender("looptime", "looptime", ("looptime",), most=10_000),
+        Contender("looptime", "looptime", ("looptime",), most=100_000),
         Contender("trio-floor", "trio, real clock, sleep(0)", ("trio",), floor="trio-floor"),
         Contender("trio", "trio MockClock", ("trio",), most=100_000, floor="trio-floor"),
     )

@@ -79,9 +79,9 @@ class TimersTests(unittest.TestCase):
     def test_slow_peers_are_spared(self) -> None:
         """What takes minutes is left out, or done less often, unless asked for."""
         slow = _ticking.CONTENDERS["looptime"]
-        self.assertEqual(timers.Measure("tasks", 100_000).share(slow, False), 0)
-        self.assertEqual(timers.Measure("sequence", 100_000).share(slow, False), 10_000)
-        self.assertEqual(timers.Measure("tasks", 100_000).share(slow, True), 100_000)
+        self.assertEqual(timers.Measure("tasks", 1_000_000).share(slow, False), 0)
+        self.assertEqual(timers.Measure("sequence", 1_000_000).share(slow, False), 100_000)
+        self.assertEqual(timers.Measure("tasks", 1_000_000).share(slow, True), 1_000_000)
 
     def test_a_peer_that_fails_is_shown(self) -> None:
         """By the name of its error, in place of a figure."""
