@@ -17,6 +17,10 @@ from asynctesting.http import Call, Exchange, partial, reply
 from tests.support import run_python
 
 try:
+    import trustme
+except ImportError:
+    trustme = None
+try:
     import uvloop
 except ImportError:
     uvloop = None  # type: ignore[assignment]
@@ -358,6 +362,30 @@ class FaultTests(VirtualClockMixin, NetworkCase):
             [call.started - self.api.calls[0].started for call in stub.calls],
             [60.0 * number for number in range(61)],
         )
+
+
+@unittest.skipIf(trustme is None, "trustme is not installed")
+class TLSTests(AsyncTestCase):
+    async def test_real_handshakes(self) -> None:
+        """With certificates that the clients of the network trust, and with bad ones."""
+        net = self.network(tls="real")
+        net.host("https://good.test").get("/").respond(text="hello")
+        async with net.client().get("https://good.test/") as response:
+            self.assertEqual(await response.text(), "hello")
+        for mode in ("expired", "wrong-host", "untrusted"):
+            host = net.host(f"https://{mode}.test").tls(mode)
+            with self.subTest(mode), self.assertRaises(aiohttp.ClientConnectorCertificateError):
+                await net.client().get(host.url)
+
+    async def test_faults_under_tls(self) -> None:
+        """A reset and a chosen exception come through it."""
+        net = self.network(tls="real")
+        host = net.host("https://api.test")
+        host.post("/reset").respond().fault("reset")
+        host.post("/error").side_effect(ConnectionAbortedError)
+        for path in ("/reset", "/error"):
+            with self.subTest(path), self.assertRaises(aiohttp.ClientOSError):
+                await net.client().post(f"https://api.test{path}")
 
 
 class LogTests(NetworkCase):
@@ -726,6 +754,8 @@ class MistakeTests(NetworkCase):
             stub.respond(99)
         with self.assertRaisesRegex(TypeError, "a status is a number"):
             stub.respond("200")  # type: ignore[arg-type]
+        with self.assertRaisesRegex(TypeError, "For a body write json={'a': 1}"):
+            stub.respond({"a": 1})  # type: ignore[arg-type]
         with self.assertRaisesRegex(TypeError, "can't be sent"):
             stub.respond(json=object())
         with self.assertRaisesRegex(TypeError, "a header's value is a string"):

@@ -121,6 +121,20 @@ class ServingTests(ServerCase):
         with self.assertRaises(aiohttp.ClientConnectorError):
             await self.client.get("/")
 
+    async def test_for_a_stretch(self) -> None:
+        """With ``async with`` it ends before the network does; it is awaited once."""
+        seen: list[str] = []
+        async with self.net.serve(make_app(seen), "http://brief.test") as server:
+            async with server.client().get("/") as response:
+                self.assertEqual(response.status, 200)
+        self.assertEqual(seen[-1], "context closed")
+
+        serving = self.net.serve(make_app(), "http://once.test")
+        self.assertEqual(repr(serving), "<Serving http://once.test: await it>")
+        await serving
+        with self.assertRaisesRegex(RuntimeError, "has been awaited before"):
+            await serving
+
     async def test_applications_talk_to_each_other(self) -> None:
         """Two in one network; the cleanup of one may still use the other."""
         farewell: list[int] = []

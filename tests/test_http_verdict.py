@@ -153,6 +153,28 @@ class FindingTests(VerdictCase):
         self.assertIn("test_http_verdict.py", text)
         self.assertIn("net.host(...)", text)
 
+    def test_the_wrong_port(self) -> None:
+        """The host is declared, but not there; the finding says where it is."""
+
+        class Misled(Case):
+            async def test_it(self) -> None:
+                await self.price("http://api.test/")
+
+        text = self.finding(Misled)
+        self.assertIn("connection to port 80 of api.test, where nothing listens", text)
+        self.assertIn("Declared for that name: https://api.test", text)
+        self.assertRegex(text, r"at  .*test_http_verdict\.py:\d+   async with self\.client\.get")
+
+    def test_a_host_that_refuses(self) -> None:
+        """Who finds nobody where the test says so is right to knock."""
+
+        class Refused(Case):
+            async def test_it(self) -> None:
+                self.api.refuse()
+                await self.price("/")
+
+        self.assertTrue(run_case(Refused).wasSuccessful())
+
     def test_a_handler_that_raised(self) -> None:
         """Of a stub and of a server alike: the client got a 500, and nobody asked why."""
 
@@ -241,14 +263,12 @@ class FindingTests(VerdictCase):
         """Nothing was served; the line is told."""
 
         class Forgetful(Case):
-            leaks = "off"
-
             async def test_it(self) -> None:
-                self.server = self.net.serve(web.Application(), "http://shop.test")
+                self.net.serve(web.Application(), "http://shop.test")
                 await self.price("http://shop.test/")
-                self.server.close()
 
-        text = "\n".join(self.verdict(run_case(Forgetful)).findings)
+        missed, text = self.verdict(run_case(Forgetful)).findings
+        self.assertIn("connection to port 80 of shop.test, where nothing listens", missed)
         self.assertIn("serve(..., 'http://shop.test') was never awaited", text)
         self.assertIn("test_http_verdict.py", text)
 

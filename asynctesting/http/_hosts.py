@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from aiohttp import web
 from yarl import URL
@@ -21,7 +21,6 @@ from .._seconds import Seconds
 from ._calls import Call
 from ._exchanges import Exchange, WebSocketStub, hand_over, take_next
 from ._listeners import Listener, keep_body, listen, read_body
-from ._patterns import UNSET
 from ._stubs import Stub, give, make_stub
 from ._verdict import describe_unmatched, user_place
 
@@ -32,6 +31,18 @@ if TYPE_CHECKING:
 __unittest = True
 
 Path = str | re.Pattern[str] | None
+
+
+class Matching(TypedDict, total=False):
+    """What a request has to look like beside method and path; see :class:`RequestPattern`."""
+
+    params: Mapping[str, Any] | Iterable[tuple[str, Any]]
+    exact_params: bool
+    headers: Mapping[str, str | re.Pattern[str] | None]
+    json: Any
+    data: Any
+    content: str | bytes | re.Pattern[Any]
+    match: Callable[[Call], Any]
 
 
 class StubRequest(web.Request):
@@ -73,16 +84,15 @@ class Host(Listener):
         self,
         method: str | None = None,
         path: Path = None,
-        *,
-        params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
-        exact_params: bool = False,
-        headers: Mapping[str, str | re.Pattern[str] | None] | None = None,
-        json: Any = UNSET,
-        data: Any = None,
-        content: str | bytes | re.Pattern[Any] | None = None,
-        match: Callable[[Call], Any] | None = None,
+        **options: Unpack[Matching],
     ) -> Stub:
-        """Make a stub for requests of any method; the arguments are those of `RequestPattern`.
+        """Make a stub for requests of any method.
+
+        Args:
+            method: ``"PURGE"`` or any other; ``None`` for all.
+            path: A path, a template or a compiled pattern; see :class:`RequestPattern`.
+            options: *params*, *exact_params*, *headers*, *json*, *data*, *content* and *match*, as
+                :class:`RequestPattern` takes them.
 
         Raises:
             TypeError: If something can't be meant.
@@ -90,49 +100,40 @@ class Host(Listener):
             RuntimeError: If the network has been left.
         """
         self._net._refuse_if_over("a stub")
-        options = {
-            "params": params,
-            "exact_params": exact_params,
-            "headers": headers,
-            "json": json,
-            "data": data,
-            "content": content,
-            "match": match,
-        }
         stub = make_stub(self, user_place(), method, path, options)
         self.stubs.append(stub)
         return stub
 
-    def get(self, path: Path = None, **options: Any) -> Stub:
+    def get(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for GET requests; see :meth:`request` for the arguments."""
         return self.request("GET", path, **options)
 
-    def post(self, path: Path = None, **options: Any) -> Stub:
+    def post(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for POST requests; see :meth:`request` for the arguments."""
         return self.request("POST", path, **options)
 
-    def put(self, path: Path = None, **options: Any) -> Stub:
+    def put(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for PUT requests; see :meth:`request` for the arguments."""
         return self.request("PUT", path, **options)
 
-    def patch(self, path: Path = None, **options: Any) -> Stub:
+    def patch(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for PATCH requests; see :meth:`request` for the arguments."""
         return self.request("PATCH", path, **options)
 
-    def delete(self, path: Path = None, **options: Any) -> Stub:
+    def delete(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for DELETE requests; see :meth:`request` for the arguments."""
         return self.request("DELETE", path, **options)
 
-    def head(self, path: Path = None, **options: Any) -> Stub:
+    def head(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for HEAD requests; see :meth:`request` for the arguments."""
         return self.request("HEAD", path, **options)
 
-    def options(self, path: Path = None, **options: Any) -> Stub:
+    def options(self, path: Path = None, **options: Unpack[Matching]) -> Stub:
         """Make a stub for OPTIONS requests; see :meth:`request` for the arguments."""
         return self.request("OPTIONS", path, **options)
 
     def websocket(
-        self, path: Path = None, *, protocols: Iterable[str] = (), **options: Any
+        self, path: Path = None, *, protocols: Iterable[str] = (), **options: Unpack[Matching]
     ) -> WebSocketStub:
         """Accept websockets at *path*; the test is their far end.
 

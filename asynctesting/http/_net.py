@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -93,7 +93,7 @@ class HTTPNetwork:
         transport: Literal["memory", "loopback"] = "memory",
         strict: bool = True,
     ) -> None:
-        self.wire = MemoryNetwork(tls=tls, transport=transport)
+        self.wire = _Wire(tls=tls, transport=transport)
         self.strict = strict
         self.calls = CallLog("the network")
         self.hosts: list[Host] = []
@@ -233,8 +233,11 @@ class HTTPNetwork:
         url: str | URL,
         *,
         raise_app_exceptions: bool = False,
-    ) -> Coroutine[Any, Any, Server]:
+    ) -> Serving:
         """Serve an application of aiohttp: startup, cleanup contexts and shutdown run.
+
+        To be awaited, for a server that lives as long as the network, or entered with
+        ``async with``.
 
         Args:
             app: The application, or a runner that is not set up yet.
@@ -264,8 +267,11 @@ class HTTPNetwork:
         *,
         lifespan: bool = True,
         raise_app_exceptions: bool = False,
-    ) -> Coroutine[Any, Any, Server]:
+    ) -> Serving:
         """Serve an ASGI application, such as one of FastAPI or Starlette.
+
+        To be awaited, for a server that lives as long as the network, or entered with
+        ``async with``.
 
         Args:
             app: The application.
@@ -398,6 +404,15 @@ class HTTPNetwork:
                 f"{attempt}\n  Nobody declared it. To answer it: net.host(...); to let it be: "
                 "net.pass_through(...)"
             )
+        for port, place in self.wire.missed:
+            where = f"\n  at  {place}" if place is not None else ""
+            declared = ", ".join(
+                str(each.url) for each in [*self.hosts, *self.servers] if each.url.host == port[0]
+            )
+            yield (
+                f"connection to port {port[1]} of {port[0]}, where nothing listens{where}\n"
+                f"  Declared for that name: {declared or 'nothing'}"
+            )
         yield from (unmatched.text for unmatched in self._unmatched)
         yield from self._exceptions
         for server in self.servers:
@@ -482,13 +497,12 @@ class HTTPNetwork:
         checked = self._take(url, what)
         return Server(self, checked, self.wire.host(_name(checked)), app, raising)
 
-    def _begin(
-        self, server: Server, starting: Callable[[], Awaitable[None]], what: str
-    ) -> Coroutine[Any, Any, Server]:
+    def _begin(self, server: Server, starting: Callable[[], Awaitable[None]], what: str) -> Serving:
         self._promised[server] = what
 
         async def begin() -> Server:
-            del self._promised[server]
+            if self._promised.pop(server, None) is None:
+                raise RuntimeError(f"{what} has been awaited before; serve another application")
             try:
                 await starting()
             except BaseException:
@@ -497,12 +511,54 @@ class HTTPNetwork:
             self.servers.append(server)
             return server
 
-        return begin()
+        return Serving(server, begin)
 
     async def _listen(self, server: web.Server, url: URL) -> asyncio.AbstractServer:
         return await self.wire.listen(
             server, _name(url), _port(url), tls=url.scheme in ("https", "wss")
         )
+
+
+class _Wire(MemoryNetwork):
+    """The network below, which also notes who knocks at a port of a host that was never open.
+
+    Attributes:
+        missed: Name and port, and the line of the user's code.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.missed: list[tuple[tuple[str, int], Place | None]] = []
+
+    async def reach(self, address: str, port: int) -> Any:
+        """Return who listens at an address; see :meth:`MemoryNetwork.reach`."""
+        try:
+            return await super().reach(address, port)
+        except ConnectionRefusedError:
+            host = self._by_address.get(address)
+            if host is not None and (address, port) not in self._once_served:
+                self.missed.append(((host.name, port), user_place()))
+            raise
+
+
+class Serving:
+    """A server that is about to start: await it, or enter it with ``async with``."""
+
+    def __init__(self, server: Server, begin: Callable[[], Coroutine[Any, Any, Server]]) -> None:
+        self._server = server
+        self._begin = begin
+
+    def __repr__(self) -> str:
+        return f"<Serving {self._server.url}: await it>"
+
+    def __await__(self) -> Generator[Any, Any, Server]:
+        return self._begin().__await__()
+
+    async def __aenter__(self) -> Server:
+        return await self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self._server.close()
 
 
 async def _collect(problems: list[Exception], closing: Awaitable[Any]) -> None:

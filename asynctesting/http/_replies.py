@@ -198,7 +198,8 @@ def reset(transport: asyncio.Transport) -> None:
 
 def _check_status(status: Any) -> None:
     if isinstance(status, bool) or not isinstance(status, int):
-        raise TypeError(f"a status is a number such as 200 or 404, got {status!r}")
+        hint = "" if isinstance(status, (str, float)) else f". For a body write json={status!r}"
+        raise TypeError(f"a status is a number such as 200 or 404, got {status!r}{hint}")
     if not 200 <= status <= 599:
         what = "an answer on the way to the real one" if 100 <= status < 200 else "no HTTP status"
         raise ValueError(f"{status!r} is {what}; a stub responds with 200 to 599")
