@@ -28,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from . import _settings
+from ._failures import Failure
 from ._fixture_plan import missing_in_call
 from ._leaks import Collector
 from ._lint import problems_of
@@ -135,6 +136,8 @@ class AsyncTestCase(OwnFixtures, _Stock):
     _asynctesting_cancelled: BaseException | None = None
     _asynctesting_set_up_cut = False
     _asynctesting_loop: Any = None
+    # What the report page of a failure will say, where pages are wanted.
+    _asynctesting_failure: Failure | None = None
 
     if TYPE_CHECKING:
         _cleanups: list[Any]
@@ -210,6 +213,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
             self._tearDownAsyncioRunner()  # debug() has failed before and left it open
         own.pop("_asynctesting_cancelled", None)
         own.pop("_asynctesting_witnesses", None)
+        own.pop("_asynctesting_failure", None)
         own.pop("_asynctesting_set_up_cut", None)
         self._asynctesting_hooks = _Hooks.of(type(self), own)
         self._asyncioTestContext = context = copy_context()
@@ -225,6 +229,8 @@ class AsyncTestCase(OwnFixtures, _Stock):
             collector=None if self._asynctesting_leak_level(settings) == "off" else Collector(),
         )
         scope.repeat = self._asynctesting_repeat
+        if settings.report is not None:
+            self._asynctesting_failure = Failure(settings.report, self.id())
         scope.open()
 
     def _asynctesting_repeat(self) -> str:
@@ -364,6 +370,8 @@ class AsyncTestCase(OwnFixtures, _Stock):
             self._asynctesting_set_up_cut |= phase == "set-up"
             return None
         except Exception as error:
+            if self._asynctesting_failure is not None:
+                self._asynctesting_failure.note(error)
             for witness in self.__dict__.get("_asynctesting_witnesses", ()):
                 witness(error)
             raise
@@ -526,8 +534,10 @@ class AsyncTestCase(OwnFixtures, _Stock):
 
     def _asynctesting_close(self) -> None:
         scope = self._asynctesting_scope()
+        failure, outcome = self._asynctesting_failure, self._outcome
+        if failure is not None:
+            failure.look(scope)
         problems = scope.close()
-        outcome = self._outcome
         cancelled = self._asynctesting_cancelled
         if cancelled is not None and (outcome is None or outcome.success):
             cancelled.add_note(
@@ -536,12 +546,17 @@ class AsyncTestCase(OwnFixtures, _Stock):
             )
             problems.insert(0, cancelled)
         for problem in problems:
+            if failure is not None:
+                failure.note(problem)
             with self._asynctesting_part():
                 if problem.__traceback__ is None and isinstance(problem, AssertionError):
                     raise_at(problem, self._asynctesting_definition())
                 raise problem
         if scope.collector is not None and scope.collector.has_findings:
             self._asynctesting_judge_leaks(scope.collector)
+        failed = outcome is not None and not (outcome.success or outcome.expectedFailure)
+        if failure is not None and failed:
+            failure.write(outcome.result)
 
     def _asynctesting_judge_leaks(self, collector: Collector) -> None:
         outcome = self._outcome
@@ -551,7 +566,10 @@ class AsyncTestCase(OwnFixtures, _Stock):
             collector.warn(str(self), self._asynctesting_definition())
         else:
             with self._asynctesting_part():
-                raise_at(collector.verdict(str(self)), self._asynctesting_definition())
+                verdict = collector.verdict(str(self))
+                if self._asynctesting_failure is not None:
+                    self._asynctesting_failure.note(verdict)
+                raise_at(verdict, self._asynctesting_definition())
 
     def _asynctesting_definition(self) -> Place:
         return definition(getattr(self, self._testMethodName, None))

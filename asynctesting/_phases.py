@@ -453,6 +453,17 @@ class Phases:
         graph = graph_of(self._loop, self._owner)
         return graph, timeline_of(self._loop, graph, self, self.name)
 
+    def picture(self) -> Timeline | None:
+        """Return the last steps up to the first hang, or to this moment if there was none."""
+        if (
+            self.timeline is None
+            and self._loop is not None
+            and getattr(self._loop, "is_born", True)
+        ):
+            graph = graph_of(self._loop, self._owner)
+            self.timeline = timeline_of(self._loop, graph, self, self.name)
+        return self.timeline
+
     def repeat_command(self) -> str:
         """Return what to type to repeat the test; nothing where that is not known."""
         return "" if self.repeat is None else self.repeat()

@@ -86,6 +86,11 @@ def _make_parser() -> argparse.ArgumentParser:
         help="what a leak is: 'error' (default), 'warn' or 'off'",
     )
     parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write a page with a timeline, and a trace, for each failure into this folder",
+    )
+    parser.add_argument(
         "--shuffle",
         metavar="[SEED]",
         help="random order of modules, classes and tests; the seed is printed",
@@ -126,6 +131,9 @@ def _apply(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             os.environ["ASYNCTESTING_TIMEOUT"] = options.timeout
         if options.leaks is not None:
             os.environ["ASYNCTESTING_LEAKS"] = _settings.check_leaks(options.leaks, "--leaks")
+        if options.report is not None:
+            # Absolute, for a test or a worker may have another working folder.
+            os.environ["ASYNCTESTING_REPORT"] = _settings.check_report(options.report, "--report")
         _settings.forget()
         _settings.current()
     except SettingError as error:

@@ -37,6 +37,7 @@ class Settings:
 
     timeout: float | None | Unset = UNSET
     leaks: str | Unset = UNSET
+    report: str | None = None
 
 
 def check_timeout(value: object, source: str) -> float | None:
@@ -101,6 +102,27 @@ def parse_timeout(text: str, source: str) -> float | None:
         raise _no_limit(text, source) from None
 
 
+def check_report(text: str, source: str) -> str:
+    """Return the folder that *text* names, made now if it is not there.
+
+    Raises:
+        SettingError: If it can't be made, or nothing can be written there.
+    """
+    folder = os.path.abspath(text)
+    probe = os.path.join(folder, f".asynctesting-{os.getpid()}")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(probe, "w"):
+            pass
+        os.remove(probe)
+    except OSError as error:
+        raise SettingError(
+            f"{source} must be a folder for the report pages; {text!r} is none that can be "
+            f"written to ({error.strerror})"
+        ) from None
+    return folder
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """Read the settings from *environment*.
 
@@ -109,6 +131,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     """
     timeout: float | None | Unset = UNSET
     leaks: str | Unset = UNSET
+    report: str | None = None
     for name, text in environment.items():
         if not name.startswith(PREFIX):
             continue
@@ -116,12 +139,14 @@ def read(environment: Mapping[str, str]) -> Settings:
             timeout = parse_timeout(text, name)
         elif name == "ASYNCTESTING_LEAKS":
             leaks = check_leaks(text, name)
+        elif name == "ASYNCTESTING_REPORT":
+            report = check_report(text, name)
         else:
             raise SettingError(
                 f"{name}={text!r} in the environment is no setting of asynctesting; there are "
-                "ASYNCTESTING_TIMEOUT and ASYNCTESTING_LEAKS"
+                "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS and ASYNCTESTING_REPORT"
             )
-    return Settings(timeout, leaks)
+    return Settings(timeout, leaks, report)
 
 
 _current: Settings | None = None

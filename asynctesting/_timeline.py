@@ -114,7 +114,11 @@ class Row:
     @property
     def looks(self) -> tuple[object, ...]:
         """What tasks have in common that are drawn once."""
-        waits = tuple((bar.kind, bar.label, bar.place, bar.is_open) for bar in self.bars)
+        # On a virtual clock equal tasks have equal times; real ones always differ a little.
+        waits = tuple(
+            (bar.kind, bar.label, bar.place, bar.is_open, bar.begin.virtual, bar.end.virtual)
+            for bar in self.bars
+        )
         return (self.made, waits, self.is_pending, self.in_cycle)
 
 
@@ -437,12 +441,15 @@ def _bar(step: Step, row: Row, moment: Moment, waker: int | None, awaited: str) 
 def _label(kind: str, lines: Sequence[tuple[CodeType, int]]) -> str:
     if kind == "future" or not lines:
         return "a future"
-    inner = [code for code, _ in lines if is_plumbing(code.co_filename)]
+    inner: list[CodeType] = []
     # The method that the user's code has called: the outermost one of the innermost stretch.
     for code, _ in reversed(lines):
         if not is_plumbing(code.co_filename):
             break
         inner = [code]
+    # "async with lock:" calls its method by way of a mixin.
+    while len(inner) > 1 and inner[0].co_name in ("__aenter__", "__aexit__"):
+        del inner[0]
     name = inner[0].co_qualname if inner else kind
     return f"{name}()"
 

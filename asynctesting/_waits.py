@@ -202,7 +202,7 @@ def _awaitables(awaitable: Any) -> Iterator[Any]:
 def _wait_of(task: Task, holders: dict[int, list[Task]]) -> Wait:
     wait = _find_wait(task, holders)
     if wait.kind == "future":
-        wait.kind = "task" if wait.for_tasks else kind_of(chain(task.get_coro()))
+        wait.kind = "task" if wait.for_tasks and not wait.held else kind_of(chain(task.get_coro()))
     return wait
 
 

@@ -26,7 +26,16 @@ ROOMS = {
     ),
     # what runs under a test
     "loop": (
-        *("_recorder", "_timeline", "_executor", "_waits", "_explain", "_inflight", "_stuck"),
+        *(
+            "_recorder",
+            "_timeline",
+            "_pages",
+            "_executor",
+            "_waits",
+            "_explain",
+            "_inflight",
+            "_stuck",
+        ),
         *("_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
         "_network",
     ),
@@ -35,7 +44,7 @@ ROOMS = {
         *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
         *("_nested", "_cancellers", "_wide"),
         *("_results", "_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
-        *("_returned", "_own_fixtures", "_case"),
+        *("_failures", "_returned", "_own_fixtures", "_case"),
     ),
     # what a user opts into
     "faces": (

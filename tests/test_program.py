@@ -218,7 +218,7 @@ class WrongArgumentTests(ProjectTestCase):
         )
         self.assertRefused(
             "ASYNCTESTING_NONSENSE='1' in the environment is no setting of asynctesting; there are "
-            "ASYNCTESTING_TIMEOUT and ASYNCTESTING_LEAKS",
+            "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS and ASYNCTESTING_REPORT",
             "--adopt",
             ASYNCTESTING_NONSENSE="1",
         )

@@ -115,7 +115,7 @@ class EnvironmentTests(unittest.TestCase):
         self.assertEqual(
             str(caught.exception),
             "ASYNCTESTING_TIME_OUT='5' in the environment is no setting of asynctesting; there are "
-            "ASYNCTESTING_TIMEOUT and ASYNCTESTING_LEAKS",
+            "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS and ASYNCTESTING_REPORT",
         )
 
     def test_the_environment_is_read_once(self) -> None:
@@ -133,7 +133,7 @@ class EnvironmentTests(unittest.TestCase):
 
     def test_an_unset_value_says_so(self) -> None:
         """In a repr, ``unset`` can't be taken for a value."""
-        self.assertEqual(repr(Settings()), "Settings(timeout=unset, leaks=unset)")
+        self.assertEqual(repr(Settings()), "Settings(timeout=unset, leaks=unset, report=None)")
 
 
 class samples:  # noqa: N801 - in a class, so that no runner takes them for tests of its own
