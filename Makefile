@@ -14,7 +14,7 @@ STRICT := -X dev -W error
 .DELETE_ON_ERROR:
 # Targets share one environment, and pip does not share.
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint types coverage docs bench clean
+.PHONY: help demo test test-all test-aiohttp lint types coverage docs bench clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,9 @@ test: .venv/for-test  ## Run the suite on PYTHON; the last line counts it
 
 test-all: .venv/for-test  ## Run the suite on every supported Python found, shuffled and under pytest
 	$(RUN) -m tests.everywhere
+
+test-aiohttp: .venv/for-test  ## Run the probes on each supported series of aiohttp
+	$(RUN) -m tests.aiohttp_series $(ARGS)
 
 lint: .venv/for-lint  ## Check style and format
 	$(RUN) -m ruff check .

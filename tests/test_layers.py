@@ -51,7 +51,7 @@ ROOMS = {
         *("_parametrize", "pytest_plugin"),
         *("_region", "_monotonic", "_frozen", "_wall", "_virtual", "clocks"),
         *("_bridge", "_bridge_owners", "_async_test", "bridge"),
-        *("asgi", "http", "mocks", "aioresponses"),
+        *("_probes", "asgi", "http", "mocks", "aioresponses"),
         *("migrate", "_strict", "_adopt", "_program", "__main__"),
     ),
     # the list of public names
@@ -69,6 +69,7 @@ IGNORANT_OF = {
 THIRD_PARTY = {
     "_frozen": {"freezegun"},
     "_network": {"aiohttp", "trustme"},
+    "_probes": {"aiohttp"},
     "asgi": {"aiohttp", "multidict"},
     "http": {"aiohttp", "multidict", "yarl"},
     "aioresponses": {"aiohttp", "multidict", "yarl"},

@@ -242,12 +242,12 @@ class NameTests(NetworkCase):
         return [info[4][0] for info in infos]
 
     async def test_a_host_has_an_address_that_is_routed_nowhere(self) -> None:
-        """Each has its own, in the range that is kept for benchmarks."""
+        """Each has its own, in a range that is kept for examples."""
         a, b = self.net.host("a.test"), self.net.host("b.test")
 
-        self.assertEqual(await self.look_up("a.test"), ["198.18.0.2"])
-        self.assertEqual(await self.look_up("b.test"), ["198.18.0.3"])
-        self.assertEqual((a.addresses, b.addresses), (("198.18.0.2",), ("198.18.0.3",)))
+        self.assertEqual(await self.look_up("a.test"), ["192.0.2.2"])
+        self.assertEqual(await self.look_up("b.test"), ["192.0.2.3"])
+        self.assertEqual((a.addresses, b.addresses), (("192.0.2.2",), ("192.0.2.3",)))
 
     async def test_addresses_can_be_chosen_in_both_families(self) -> None:
         """The answer has those of the family that was asked for, in the order given."""
@@ -281,7 +281,7 @@ class NameTests(NetworkCase):
         self.net.host("Shop.Test")
 
         for name in ("shop.test", "SHOP.TEST.", b"shop.test"):
-            self.assertEqual(await self.look_up(name), ["198.18.0.2"])
+            self.assertEqual(await self.look_up(name), ["192.0.2.2"])
 
     async def test_an_unknown_name_is_an_error_and_is_recorded(self) -> None:
         """The error is the system's, with a note for the reader; the record names the line."""
@@ -302,9 +302,9 @@ class NameTests(NetworkCase):
         loop = asyncio.get_running_loop()
         self.net.host("shop.test")
 
-        self.assertEqual(await loop.getnameinfo(("198.18.0.2", 80)), ("shop.test", "http"))
+        self.assertEqual(await loop.getnameinfo(("192.0.2.2", 80)), ("shop.test", "http"))
         flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-        self.assertEqual(await loop.getnameinfo(("198.18.0.2", 80), flags), ("198.18.0.2", "80"))
+        self.assertEqual(await loop.getnameinfo(("192.0.2.2", 80), flags), ("192.0.2.2", "80"))
 
     async def test_a_host_is_declared_once(self) -> None:
         """The same name is the same host; what contradicts it is an error."""
@@ -477,8 +477,8 @@ class ConnectingTests(NetworkCase):
         await reader.read()
 
         own, peer = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
-        self.assertEqual(peer, ("198.18.0.2", 80))
-        self.assertEqual(own[0], "198.18.0.1")
+        self.assertEqual(peer, ("192.0.2.2", 80))
+        self.assertEqual(own[0], "192.0.2.1")
         self.assertEqual(names, [[own, peer]])
         writer.close()
 
@@ -624,7 +624,7 @@ class ConnectingTests(NetworkCase):
         (connection,) = self.net.connections
         self.assertIs(writer.get_extra_info("asynctesting.connection"), connection)
         self.assertIn("asyncio.open_connection(", str(connection.place))
-        self.assertEqual(repr(connection), "<Connection 1 198.18.0.1:49152 -> shop.test:80 open>")
+        self.assertEqual(repr(connection), "<Connection 1 192.0.2.1:49152 -> shop.test:80 open>")
         writer.close()
         await spin(10)
         self.assertEqual(self.net.connections, [])

@@ -15,12 +15,12 @@ Info = tuple[int, int, int, str, Any]
 #: How a host's name may be given.
 Name = str | bytes | None
 
-#: The range that RFC 2544 keeps for benchmarks: private, and routed nowhere. An address that
-#: somebody remembers for longer than the network lives reaches nobody.
-_RANGE = ipaddress.ip_network("198.18.0.0/15")
+# The ranges that RFC 5737 and RFC 2544 keep for examples and benchmarks: private, and routed
+# nowhere. An address that somebody remembers for longer than the network lives reaches nobody.
+_RANGES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
 
 #: From which address clients come to hosts that are not this machine.
-CLIENT = {4: str(_RANGE[1]), 6: "2001:db8::1"}
+CLIENT = {4: "192.0.2.1", 6: "2001:db8::1"}
 
 _LOCAL_NAMES = frozenset(
     {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "localhost4"}
@@ -30,7 +30,8 @@ _ANY = {"0.0.0.0", "::"}
 
 def fresh_addresses() -> Iterator[str]:
     """Yield addresses for hosts, each once."""
-    return (str(_RANGE[number]) for number in itertools.count(2))
+    hosts = itertools.chain.from_iterable(map(ipaddress.IPv4Network, _RANGES))
+    return (str(address) for address in hosts if int(address) % 256 not in (0, 1, 255))
 
 
 def plain(host: Name) -> str:
