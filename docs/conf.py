@@ -19,8 +19,9 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(typing|collections|contextlib|asyncio|unittest|types|contextvars|datetime|dt)\..*",
+        r"(typing|collections|contextlib|asyncio|unittest|types|contextvars|datetime|dt|re)\..*",
     ),
+    ("py:.*", r"(aiohttp|multidict|yarl)\..*|URL"),
     # Types of ours that are seen in signatures and promised by no name.
     ("py:class", r"(.*\.)?(Mode|Seconds|WallClock|AsyncFixture|_Decorator)"),
     ("py:class", r"(Any|Callable|ClassVar|Sequence|type|(.*\.)?_[A-Z])"),

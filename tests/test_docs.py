@@ -64,7 +64,13 @@ NOT_RUN: list[tuple[str, str]] = [
 ]
 
 # Whose `__all__` the reference has to describe.
-PROMISING = ["asynctesting", "asynctesting.asgi", "asynctesting.http", "asynctesting.mocks"]
+PROMISING = [
+    "asynctesting",
+    "asynctesting.aioresponses",
+    "asynctesting.asgi",
+    "asynctesting.http",
+    "asynctesting.mocks",
+]
 
 # Public names whose pages are still to come. A page that describes one takes it off this list.
 TO_BE_DOCUMENTED: set[str] = set()

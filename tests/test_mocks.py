@@ -126,6 +126,14 @@ class Handler:
         return 200
 
 
+class OrderQueue(Queue[Order]):
+    pass
+
+
+class Batch(Queue[_T]):
+    pass
+
+
 class Future:
     """Something that is awaited, and entered, as a request of aiohttp."""
 
@@ -406,6 +414,12 @@ class GivesTests(AsyncTestCase):
             double.queue.put
         with self.assertRaisesRegex(UnsetError, r"take\(\) was used, .* \(Order\)"):
             str((await double.queue.take()).sku)
+
+    async def test_the_variables_of_a_generic_base(self) -> None:
+        """Where a class says what they stand for, and where its base hands them on."""
+        with self.assertRaisesRegex(UnsetError, r"take\(\) was used, .* \(Order\)"):
+            str((await autospec(OrderQueue, instance=True).take()).sku)
+        self.assertIsInstance(await autospec(Batch, instance=True).take(), mock.MagicMock)
 
     async def test_a_value_may_be_dropped_but_not_used(self) -> None:
         """Whoever looks at it is told what to set."""

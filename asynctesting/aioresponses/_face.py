@@ -19,7 +19,7 @@ from .._network import network_of
 from ..errors import NetworkVerdictError
 from ._anyhost import AnyHost, begins, connecting_methods, raise_in_client
 from ._replies import CallbackResult, Error, Match, Pattern, refuse_response_class
-from ._sent import RequestCall, Requests, differences, normal, read_sent
+from ._sent import RequestCall, Requests, differences, normal, read_sent, url_of
 
 __unittest = True
 
@@ -246,7 +246,7 @@ class aioresponses:  # noqa: N801 - the name that suites import
     # Answering ----------------------------------------------------------------------------------
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        url, method = normal(request.url), request.method.upper()
+        url, method = url_of(request), request.method.upper()
         repeated = self._repeating.pop((method, url), None)
         try:
             # aiohttp itself may have sent the request once more.

@@ -72,6 +72,12 @@ class _Sent(dict[str, Any]):
         )
 
 
+def url_of(request: web.BaseRequest) -> URL:
+    """Return the whole URL of a request."""
+    # Not request.url: where there is a port, aiohttp 3.9 makes it as today's yarl won't have it.
+    return normal(URL(f"{request.scheme}://{request.host}").join(request.rel_url))
+
+
 async def read_sent(request: web.BaseRequest) -> _Sent:
     body = await request.read()
     kwargs = _Sent(headers=request.headers, allow_redirects=True)

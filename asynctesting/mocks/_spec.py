@@ -426,8 +426,9 @@ _OPEN: Any = (inspect.Signature.empty, Any, object, typing.AnyStr)
 
 
 def _read_variable(variable: Any, names: dict[str, Any], spec: Spec) -> Shape:
-    if variable in spec.variables:
-        return read_annotation(spec.variables[variable], names, spec)
+    for known in (spec.variables, _inherited(spec.cls)):
+        if variable in known:
+            return read_annotation(known[variable], names, spec)
     bound = variable.__bound__
     if bound is None:
         return UNKNOWN
@@ -436,6 +437,19 @@ def _read_variable(variable: Any, names: dict[str, Any], spec: Spec) -> Shape:
     if shape.cls is not None and issubclass(spec.cls, shape.cls):
         return Shape(Gives.OWNER, "Self")
     return shape
+
+
+@functools.cache
+def _inherited(cls: type) -> dict[Any, Any]:
+    """Return what the variables of generic bases stand for: ``class Orders(Queue[Order])``."""
+    found: dict[Any, Any] = {}
+    for base in cls.__mro__:
+        for alias in vars(base).get("__orig_bases__", ()):
+            parameters = getattr(typing.get_origin(alias), "__parameters__", ())
+            for parameter, argument in zip(parameters, typing.get_args(alias), strict=False):
+                if argument is not parameter:
+                    found.setdefault(parameter, argument)
+    return found
 
 
 def _read_class(cls: Any, names: dict[str, Any], spec: Spec) -> Shape:

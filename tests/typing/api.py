@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import unittest
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
@@ -15,6 +16,7 @@ from unittest.mock import call
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 import asynctesting
 from asynctesting import (
@@ -29,6 +31,7 @@ from asynctesting import (
     TimeLimitError,
     timeout,
 )
+from asynctesting.aioresponses import CallbackResult, RequestCall, aioresponses
 from asynctesting.http import Call, Server, Stub, partial
 from asynctesting.mocks import AsyncMock, MagicMock
 
@@ -198,3 +201,21 @@ async def responses() -> None:
     with asynctesting.mock_client_session("shop.payments") as session:
         session.get.respond(503).respond(json=1)
     await asynctesting.http_response("404")  # type: ignore[arg-type]
+
+
+async def leaving() -> None:
+    with aioresponses(passthrough=["http://127.0.0.1"], strict=True) as m:
+        m.get("http://shop.test/", payload={"a": 1}, repeat=3)
+        m.post(re.compile("http://.*"), exception=ConnectionResetError)
+        m.add("http://shop.test/", "PUT", callback=lambda url, **kwargs: CallbackResult(status=201))
+        m.assert_called_once_with("http://shop.test/", json=1)
+        assert_type(m.requests["GET", URL("http://shop.test/")][0], RequestCall)
+        m.get(1)  # type: ignore[arg-type]
+
+
+@aioresponses()
+def decorated(m: aioresponses) -> int:
+    return 1
+
+
+assert_type(decorated(aioresponses()), int)
