@@ -320,6 +320,49 @@ class LoopbackHabitTests(HabitTests):
     transport = "loopback"
 
 
+class PassThroughTests(AsyncTestCase):
+    async def asyncSetUp(self) -> None:
+        # Before the network is there: a real server, and a name for it in the real DNS.
+        runner = web.AppRunner(make_app(), access_log=None)
+        await runner.setup()
+        self.addAsyncCleanup(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port: int = runner.addresses[0][1]
+        loop = asyncio.get_running_loop()
+        look_up = loop.getaddrinfo
+
+        async def getaddrinfo(host: Any, port: Any, **options: Any) -> Any:
+            return await look_up("127.0.0.1" if host == "real.test" else host, port, **options)
+
+        loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]
+        self.net = self.network()
+
+    async def test_a_stub_that_passes_on(self) -> None:
+        """What it fits goes to the real server, the rest is answered here."""
+        host = self.net.host(f"http://real.test:{self.port}")
+        real = host.get("/").pass_through()
+        upload = host.post("/").pass_through()
+        host.get("/stubbed").respond(text="stub")
+        client = host.client()
+
+        async with client.get("/") as response:
+            self.assertEqual((await response.json())["host"], f"real.test:{self.port}")
+        async with client.post("/", data=b"tea") as response:
+            self.assertEqual(await response.text(), "3")
+        async with client.get("/stubbed") as response:
+            self.assertEqual(await response.text(), "stub")
+        real.assert_called_once()
+        self.assertEqual(upload.call.body, b"tea")
+
+    async def test_a_host_that_is_let_through(self) -> None:
+        """The whole of it."""
+        self.net.pass_through("real.test", port=self.port)
+
+        async with self.net.client().get(f"http://real.test:{self.port}/") as response:
+            self.assertEqual(response.status, 200)
+
+
 class UnmodifiedTests(AsyncTestCase):
     async def test_the_network_in_front_of_a_test_client(self) -> None:
         """A suite that has its TestClient keeps it, and runs in memory."""

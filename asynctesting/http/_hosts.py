@@ -20,6 +20,7 @@ from .._network._connection import EXTRA_NAME
 from .._seconds import Seconds
 from ._calls import Call
 from ._exchanges import Exchange, WebSocketStub, hand_over, take_next
+from ._forward import forward
 from ._listeners import Listener, keep_body, listen, read_body
 from ._stubs import Stub, give, make_stub
 from ._verdict import describe_unmatched, user_place
@@ -226,6 +227,10 @@ class Host(Listener):
                     self._waiting.remove(exchange)  # its client has gone
         self._finish(call, response)
         return response
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        url = self.url.join(request.rel_url)
+        return await forward(self._net.wire, url, request)
 
     async def _find(self, call: Call, request: web.Request) -> Stub | None:
         candidates = [stub for stub in self.stubs if stub.pattern.fits_head(call)]

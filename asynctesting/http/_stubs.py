@@ -156,6 +156,13 @@ class Stub:
         self._answers[-1].count = len(effect) if isinstance(effect, (list, tuple)) else None
         return self
 
+    def pass_through(self) -> Self:
+        """Pass requests on to the real server of that name, and its answers back.
+
+        The network hides the host that it declares; this opens it for what the stub fits.
+        """
+        return self._add(Answer(handler=self._host._forward))
+
     def _add(self, answer: Answer) -> Self:
         if self._answers and self._answers[-1].count is None:
             raise TypeError(
