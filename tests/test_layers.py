@@ -71,7 +71,7 @@ THIRD_PARTY = {
     "_network": {"aiohttp", "trustme"},
     "_probes": {"aiohttp"},
     "asgi": {"aiohttp", "multidict"},
-    "http": {"aiohttp", "multidict", "yarl"},
+    "http": {"aiohttp", "multidict", "uvloop", "yarl"},
     "aioresponses": {"aiohttp", "multidict", "yarl"},
     "mocks": {"aiohttp", "yarl"},
     "migrate": {"libcst", "pytest", "tqdm"},
