@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._allow import allow_leaks
 from ._case import AsyncTestCase, timeout
 from ._class_hooks import (
     addModuleAsyncCleanup,
@@ -96,6 +97,7 @@ __all__ = [
     "VirtualEventLoop",
     "addModuleAsyncCleanup",
     "addSessionAsyncCleanup",
+    "allow_leaks",
     "async_cm",
     "async_fixture",
     "async_gen",

@@ -13,7 +13,9 @@ import unittest.async_case
 from typing import Any, ClassVar
 
 from . import _settings
+from ._allow import allowed_by
 from ._case import AsyncTestCase
+from ._kinds import Policy
 from ._lint import problems_of
 from ._scopes import Scope
 from .errors import AsyncTestingError
@@ -50,9 +52,9 @@ class AdoptedTestCase(AsyncTestCase):
             return _settings.DEFAULT_TIMEOUT
         return settings.timeout
 
-    def _asynctesting_leak_level(self, settings: _settings.Settings) -> str:
-        level = settings.leaks
-        return AsyncTestCase.leaks if isinstance(level, _settings.Unset) else level
+    @classmethod
+    def _asynctesting_leak_policy(cls, method: object) -> Policy:
+        return _settings.leak_policy("default", allowed_by(cls, method))
 
     def _callSetUp(self) -> None:
         if self._asynctesting_problems:

@@ -20,8 +20,10 @@ from types import CoroutineType, FrameType
 from typing import Any, TypeVar
 
 from . import _internals, _settings
+from ._allow import allowed_by
 from ._case import _TIMEOUT
 from ._contexts import Exchange
+from ._kinds import DEFAULT, Policy
 from ._leaks import Collector
 from ._loop import LazyEventLoop
 from ._phases import Loop
@@ -44,10 +46,11 @@ class Options:
     """How a bridge behaves; these defaults hold where no mixin gives others."""
 
     limit: float | None = _settings.DEFAULT_TIMEOUT
-    leaks: str = "error"
+    leaks: Any = "default"
     factory: Callable[[], Loop] | None = None
     debug: bool | None = None
     ambient: bool = False
+    policy: Policy = DEFAULT
 
     @classmethod
     def of(cls, case: type | None, method: object = None) -> Options:
@@ -61,12 +64,11 @@ class Options:
             # Looked up on the class, where a plain function is not bound as a method.
             options = cls(*(getattr(case, name) for name in names))
         settings = _settings.current()
-        limit, leaks = settings.timeout, settings.leaks
+        limit = settings.timeout
         if isinstance(limit, _settings.Unset):
             limit = getattr(method, _TIMEOUT, options.limit)
-        if isinstance(leaks, _settings.Unset):
-            leaks = options.leaks
-        return replace(options, limit=limit, leaks=leaks)
+        allowed = allowed_by(case, method)
+        return replace(options, limit=limit, policy=_settings.leak_policy(options.leaks, allowed))
 
 
 class _BridgeScope(Scope):
@@ -190,6 +192,8 @@ class Bridge:
     ) -> None:
         self.name = name
         self.title = title
+        #: What the ledger of known leaks calls it.
+        self.test_id = title
         self.thread = threading.get_ident()
         self._options = options
         self._each = each
@@ -201,7 +205,11 @@ class Bridge:
         self._left = options.limit
         self._expired = 0
         self._exchange = Exchange()
-        self._collector = None if options.leaks == "off" else Collector()
+        self._collector = (
+            None
+            if options.policy.is_off
+            else Collector(options.policy, windowed=subject is not None)
+        )
         self._scope = _BridgeScope(
             name,
             self._exchange.inner,
@@ -327,13 +335,17 @@ class Bridge:
             self._exchange.undo()
         if collector is None or not collector.has_findings:
             return problems
+        verdict = collector.tell(self.title, self.test_id, *self._advice)
         if failed or problems:
-            collector.log(self.title)
-        elif self._options.leaks == "warn":
-            collector.warn(self.title, self.place)
+            verdict.log()
         else:
-            problems.append(collector.verdict(self.title, *self._advice))
+            problems += verdict.problems(self.place)
         return problems
+
+    def forget_window(self) -> None:
+        """Tell no more what is left of the test from what was there before."""
+        if self._collector is not None:
+            self._collector.forget_window()
 
     def drop(self) -> None:
         """End the loop where nobody asks any more; what is wrong is logged."""

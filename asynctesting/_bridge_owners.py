@@ -70,9 +70,13 @@ def bridge_of_test(case: unittest.TestCase, *, limited: bool | None = None) -> B
     options = Options.of(type(case), method)
     if not (getattr(case, "_outcome", None) is not None if limited is None else limited):
         options = replace(options, limit=None)
+    # The function, not the method: that would hold the case, which holds the bridge, and both would
+    # wait for the collector, which has no order in which to close things.
+    subject = getattr(method, "__func__", method)
     own[_SLOT] = bridge = Bridge(
-        case._testMethodName, str(case), options, subject=method, test=case.id()
+        case._testMethodName, str(case), options, subject=subject, test=case.id()
     )
+    bridge.test_id = case.id()
     # Ended after all cleanups, since some are older than the loop and may need it: by run() in
     # doCleanups(), where it can still be told whether the test has failed, and by debug(), which
     # does not call that, in the last cleanup.
@@ -93,6 +97,9 @@ def _do_cleanups(case_ref: Callable[[], Any]) -> Any:
     case = case_ref()
     success = type(case).doCleanups(case)
     outcome = case._outcome
+    if outcome is not None and _tear_down_is_to_come(case):
+        # Nobody knows when that will be, and other tests may run before.
+        case.__dict__[_SLOT].forget_window()
     if outcome is None or _tear_down_is_to_come(case):
         return success
     bridge = _take_bridge(case)

@@ -17,7 +17,7 @@ import inspect
 import itertools
 import unittest
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from . import _settings
 from ._failures import Failure
 from ._fixture_plan import missing_in_call
-from ._leaks import Collector
+from ._kinds import DEFAULT
+from ._leaks import Collector, Verdict, add_to_report, note_passed
 from ._lint import problems_of
 from ._nested import InnerScope
 from ._own_fixtures import OwnFixtures
@@ -106,8 +107,12 @@ class AsyncTestCase(OwnFixtures, _Stock):
         loop_scope: How long the event loop lives: ``"test"`` (each test has its own), ``"class"``,
             ``"module"``, ``"package"`` or ``"session"``. Left out, it is as wide as the async class
             hooks and the fixtures of the class need it.
-        leaks: What happens when a test leaves something behind or hides a failure: ``"error"``,
-            ``"warn"`` or ``"off"``. ``ASYNCTESTING_LEAKS`` goes before it.
+        leaks: What happens when a test leaves something behind or hides a failure: ``"default"``
+            (certain bugs fail it, likely ones are warnings), ``"error"``, ``"warn"`` or ``"off"``,
+            or one of these for each kind, as in ``{"tasks": "warn"}``. ``ASYNCTESTING_LEAKS`` goes
+            before it.
+        allowed_leaks: What each test may leave behind, by kind, as in ``{"tasks": "poll-*"}``; so
+            does the decorator :func:`allow_leaks`.
 
     Raises:
         SilentPassError: When a subclass is made with a method that would never run.
@@ -128,13 +133,16 @@ class AsyncTestCase(OwnFixtures, _Stock):
     timeout: ClassVar[float | None] = _settings.DEFAULT_TIMEOUT
     loop_factory: ClassVar[Any] = None
     loop_debug: ClassVar[bool | None] = None
-    leaks: ClassVar[str] = "error"
+    leaks: ClassVar[str | Mapping[str, str]] = "default"
+    allowed_leaks: ClassVar[Mapping[str, Any]] = {}
 
     # State of one run: its hooks, the cancellation that something entered earlier has to answer
     # for, whether it cut the set-up short, and an object that the class has set as its loop.
     _asynctesting_hooks = _HOOKS[False, False, False, False]
     _asynctesting_cancelled: BaseException | None = None
     _asynctesting_set_up_cut = False
+    # What it has failed with, until it is known what else there is to say of it.
+    _asynctesting_raised: BaseException | None = None
     _asynctesting_loop: Any = None
     # What the report page of a failure will say, where pages are wanted.
     _asynctesting_failure: Failure | None = None
@@ -226,7 +234,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
             factory=factory,
             debug=debug,
             limit=self._asynctesting_limit(settings) if limited else None,
-            collector=None if self._asynctesting_leak_level(settings) == "off" else Collector(),
+            collector=self._asynctesting_collector(),
         )
         scope.repeat = self._asynctesting_repeat
         if settings.report is not None:
@@ -247,9 +255,11 @@ class AsyncTestCase(OwnFixtures, _Stock):
         limit: float | None = getattr(method, _TIMEOUT, self.timeout)
         return limit
 
-    def _asynctesting_leak_level(self, settings: _settings.Settings) -> str:
-        level = settings.leaks
-        return self.leaks if isinstance(level, _settings.Unset) else level
+    def _asynctesting_collector(self) -> Collector | None:
+        policy = self._asynctesting_leak_policy(getattr(self, self._testMethodName, None))
+        if policy is not DEFAULT and policy.is_off:
+            return None
+        return Collector(policy, windowed=True)
 
     def _tearDownAsyncioRunner(self) -> None:
         scope, self._asyncioRunner = self._asyncioRunner, None
@@ -370,6 +380,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
             self._asynctesting_set_up_cut |= phase == "set-up"
             return None
         except Exception as error:
+            self._asynctesting_raised = error
             if self._asynctesting_failure is not None:
                 self._asynctesting_failure.note(error)
             for witness in self.__dict__.get("_asynctesting_witnesses", ()):
@@ -534,6 +545,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
 
     def _asynctesting_close(self) -> None:
         scope = self._asynctesting_scope()
+        raised, self._asynctesting_raised = self._asynctesting_raised, None
         failure, outcome = self._asynctesting_failure, self._outcome
         if failure is not None:
             failure.look(scope)
@@ -553,23 +565,41 @@ class AsyncTestCase(OwnFixtures, _Stock):
                     raise_at(problem, self._asynctesting_definition())
                 raise problem
         if scope.collector is not None and scope.collector.has_findings:
-            self._asynctesting_judge_leaks(scope.collector)
+            self._asynctesting_judge_leaks(scope.collector, raised)
+        elif outcome is not None and outcome.success:
+            note_passed(self.id())
         failed = outcome is not None and not (outcome.success or outcome.expectedFailure)
         if failure is not None and failed:
             failure.write(outcome.result)
 
-    def _asynctesting_judge_leaks(self, collector: Collector) -> None:
+    def _asynctesting_judge_leaks(
+        self, collector: Collector, raised: BaseException | None
+    ) -> None:
         outcome = self._outcome
+        verdict = collector.tell(str(self), self.id())
+        note_passed(self.id())
         if outcome is not None and (outcome.expectedFailure or not outcome.success):
-            collector.log(str(self))  # the test has failed already; what it left is a note
-        elif self._asynctesting_leak_level(_settings.current()) == "warn":
-            collector.warn(str(self), self._asynctesting_definition())
-        else:
+            self._asynctesting_note_leaks(verdict, raised)
+            return
+        place = self._asynctesting_definition()
+        with self._asynctesting_part():
+            verdict.warn(place)
+        error = verdict.error()
+        if error is not None:
             with self._asynctesting_part():
-                verdict = collector.verdict(str(self))
                 if self._asynctesting_failure is not None:
-                    self._asynctesting_failure.note(verdict)
-                raise_at(verdict, self._asynctesting_definition())
+                    self._asynctesting_failure.note(error)
+                raise_at(error, place)
+
+    def _asynctesting_note_leaks(self, verdict: Verdict, raised: BaseException | None) -> None:
+        """Put what a test has left that has failed already beneath its failure."""
+        note = verdict.note()
+        if not note:
+            return
+        if raised is None or not add_to_report(self._outcome.result, self, note):
+            verdict.log()
+        if raised is not None:
+            raised.add_note(note)  # for a runner that writes its report later, as pytest does
 
     def _asynctesting_definition(self) -> Place:
         return definition(getattr(self, self._testMethodName, None))

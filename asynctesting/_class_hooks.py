@@ -21,9 +21,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from . import _registry, _settings
+from . import _allow, _registry, _settings
 from ._fixture_plan import FixturePlan, Node, plan_of
 from ._fixtures import AsyncFixture
+from ._kinds import Policy
 from ._living import Leaving, Living
 from ._registry import LEVELS
 from ._wide import WideScope
@@ -247,17 +248,25 @@ class ClassHooks(_Base):
         return False  # should one run all the same, it opens the class itself
 
     @classmethod
+    def _asynctesting_leak_policy(cls, method: object) -> Policy:
+        """Return what leaks are for a test of this class, or for the class itself."""
+        case: Any = cls
+        allowed = _allow.allowed_by(cls, method)
+        if case.allowed_leaks:
+            allowed += (_allow.check_class_attribute(case.allowed_leaks, "allowed_leaks"),)
+        return _settings.leak_policy(case.leaks, allowed)
+
+    @classmethod
     def _asynctesting_options(cls) -> _registry.Options:
         settings = _settings.current()
         limit: Any = settings.timeout
-        leaks: Any = settings.leaks
         case: Any = cls
         share_clock = getattr(cls, "_asynctesting_shared_clock", None)
         return _registry.Options(
             case.loop_factory if share_clock is None else share_clock(),
             case.loop_debug,
             case.timeout if isinstance(limit, _settings.Unset) else limit,
-            case.leaks if isinstance(leaks, _settings.Unset) else leaks,
+            cls._asynctesting_leak_policy(None),
         )
 
     @classmethod

@@ -171,6 +171,10 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
                 return f"{text}: {place}" if place else text
         return None if future.done() else "an executor job"
 
+    def count_waiting(self) -> int:
+        """Return how many jobs have not begun yet."""
+        return max(0, self._unfinished - len(self._running))
+
     def running_jobs(self) -> list[tuple[str, Place | None]]:
         """Return the name of each running job and the line at which it is."""
         return [

@@ -9,9 +9,12 @@ interpreter has renamed something. Names that a subclass of the stock event loop
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
+import signal
 import sys
 import threading
+import types
 import warnings
 from asyncio import events
 from collections.abc import Callable, Coroutine
@@ -195,6 +198,11 @@ def timers_of(loop: Loop) -> list[asyncio.TimerHandle]:
     return [timer for timer in getattr(loop, "_scheduled", ()) if not timer.cancelled()]
 
 
+def generators_of(loop: Loop) -> list[Any]:
+    """Return the async generators that were begun on *loop* and not ended, where it knows them."""
+    return list(getattr(loop, "_asyncgens", None) or ())
+
+
 def callback_of(handle: asyncio.Handle) -> Any:
     """Return what *handle* will call."""
     return getattr(handle, "_callback", None)
@@ -265,15 +273,7 @@ def watch_unawaited(report: Callable[[Coroutine[Any, Any, Any]], bool]) -> bool:
 
 def ignored_by_filters(message: str, category: type[Warning]) -> bool:
     """Tell whether the warning filters in force would ignore a warning with this text."""
-    for action, text, kind, _module, line in warnings.filters:
-        if (
-            (text is None or (text.match(message) if hasattr(text, "match") else text == message))
-            and issubclass(category, kind)
-            and line == 0
-            and _module is None
-        ):
-            return action == "ignore"
-    return False
+    return _action_of_filters(message, category, warnings.filters) == "ignore"
 
 
 def warning_recorder() -> object:
@@ -282,6 +282,155 @@ def warning_recorder() -> object:
     ``assertWarns`` and ``catch_warnings(record=True)`` put their own function there.
     """
     return getattr(warnings, "_showwarnmsg_impl", None)
+
+
+# Warnings --------------------------------------------------------------------------------------
+
+
+def watch_warnings(take: Callable[[Any], bool]) -> bool:
+    """Show *take* every warning before it is shown; what it answers ``True`` to is not.
+
+    The interpreter looks up one function of the ``warnings`` module for each warning that no filter
+    has dropped. It is below ``showwarning()``, which tests replace.
+
+    Returns:
+        Whether that works here; ``False`` means "not checked".
+    """
+    original = getattr(warnings, "_showwarnmsg", None)
+    if original is None:
+        return False
+
+    def _showwarnmsg(msg: Any) -> None:
+        if take(msg):
+            return
+        if issubclass(msg.category, ResourceWarning) and warnings.filters[:1] == [_SHOW_RESOURCES]:
+            # It has come through for our sake. What would have become of it?
+            action = _action_of_filters(str(msg.message), msg.category, warnings.filters[1:])
+            if action == "ignore":
+                return
+            if action == "error":
+                raise msg.message
+        original(msg)
+
+    warnings._showwarnmsg = _showwarnmsg  # type: ignore[attr-defined]
+    return True
+
+
+_SHOW_RESOURCES = ("always", None, ResourceWarning, None, 0)
+
+
+def show_resource_warnings() -> None:
+    """Have no filter that is in force now drop a ``ResourceWarning`` on its way to us."""
+    filters = warnings.filters
+    if not filters or filters[0] is not _SHOW_RESOURCES:
+        if _SHOW_RESOURCES in filters:
+            filters.remove(_SHOW_RESOURCES)  # type: ignore[attr-defined]
+        filters.insert(0, _SHOW_RESOURCES)  # type: ignore[attr-defined]
+        mutated = getattr(warnings, "_filters_mutated", None)
+        if mutated is not None:
+            mutated()
+
+
+def _action_of_filters(message: str, category: type[Warning], filters: Any) -> str:
+    for action, text, kind, _module, line in filters:
+        if (
+            (text is None or (text.match(message) if hasattr(text, "match") else text == message))
+            and issubclass(category, kind)
+            and line == 0
+            and _module is None
+        ):
+            return str(action)
+    return "default"
+
+
+# gather() --------------------------------------------------------------------------------------
+
+
+def watch_gather(tell: Callable[[BaseException, str], None]) -> bool:
+    """Tell of each exception that ``gather()`` drops because it has raised another one.
+
+    It marks the failures of its other children as seen, so nothing else can tell. Its body is
+    replaced, not its name: a module may have imported the function long ago.
+
+    Returns:
+        Whether that works here; ``False`` means "not checked".
+    """
+    gather: Any = asyncio.tasks.gather
+    code = gather.__code__
+    if code.co_freevars or code.co_varnames[:2] != ("return_exceptions", "coros_or_futures"):
+        return False
+    # A second call tells somebody else, and watches the same function.
+    original: Any = gather.__globals__.get("_asynctesting_stock_gather")
+    if original is None:
+        original = types.FunctionType(code, gather.__globals__, "gather", gather.__defaults__)
+        original.__kwdefaults__ = gather.__kwdefaults__
+        gather.__globals__["_asynctesting_stock_gather"] = original
+
+    def watched(children: tuple[Any, ...], return_exceptions: bool) -> Any:
+        outer = original(*children, return_exceptions=return_exceptions)
+        if len(children) > 1 and not return_exceptions:
+            outer.add_done_callback(look)
+        return outer
+
+    def look(outer: Any) -> None:
+        # Not outer.exception(): to ask for it is to have seen it, and that is the caller's part.
+        raised = getattr(outer, "_exception", None)
+        if raised is None:
+            return
+        for child in dict.fromkeys(outer._children):
+            if child.done():
+                tell_of(child, raised)
+            else:
+                child.add_done_callback(functools.partial(tell_of, raised=raised))
+
+    def tell_of(child: Any, raised: BaseException) -> None:
+        error = None if child.cancelled() else child.exception()
+        if error is not None and error is not raised:
+            tell(error, child.get_name() if isinstance(child, asyncio.Task) else "future")
+
+    gather.__globals__["_asynctesting_gather"] = watched
+    gather.__code__ = _gather.__code__.replace(
+        co_filename=code.co_filename, co_firstlineno=code.co_firstlineno
+    )
+    return True
+
+
+def _gather(*coros_or_futures: Any, return_exceptions: bool = False) -> Any:
+    return _asynctesting_gather(coros_or_futures, return_exceptions)  # type: ignore[name-defined]  # noqa: F821
+
+
+# The process -----------------------------------------------------------------------------------
+
+
+def living_threads() -> list[threading.Thread]:
+    """Return the threads that run, without taking the lock that ``enumerate()`` takes."""
+    try:
+        return list(threading._active.values())  # type: ignore[attr-defined]
+    except (AttributeError, RuntimeError):  # renamed, or changed while it was copied
+        return threading.enumerate()
+
+
+def signal_handlers() -> list[Any]:
+    """Return the handlers of the signals that programs set, as the interpreter keeps them."""
+    return [_getsignal(number) for number in HANDLED_SIGNALS]
+
+
+#: The signals that programs set handlers for.
+HANDLED_SIGNALS = [
+    number
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM",
+                 "SIGCHLD", "SIGWINCH", "SIGBREAK")
+    if (number := getattr(signal, name, None)) is not None
+]  # fmt: skip
+# The public function makes an enum member of each answer, at ten times the cost.
+_getsignal: Callable[[int], Any] = getattr(
+    sys.modules.get("_signal"), "getsignal", signal.getsignal
+)
+
+
+def policy_or_none() -> Any:
+    """Return the event loop policy, if there is one; asking asyncio for it would make one."""
+    return _policy_or_none()
 
 
 # Results ---------------------------------------------------------------------------------------

@@ -1,79 +1,177 @@
 """What a test hides or leaves behind, collected while it runs and told at its end.
 
-One :class:`Collector` per test. What the loop's exception handler is told, and coroutines that are
-destroyed without having been awaited, arrive by themselves; pending tasks, lost exceptions and
-open transports are looked up once, when the loop is wound down.
-Invariant: hooks of the process are set once per run and ask which collector is current, so nothing
-is lost between two tests, and outside of a test they change nothing.
+One :class:`Collector` per test. What the interpreter and the loop report arrives by itself; what is
+left on the loop is looked up when that is wound down, and what is left of the test, and of its
+changes to the process, after the loop is closed.
+Invariant: each cause is one finding, of the kind that says most about it: a session that is open
+hides its connection, and that its socket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import sys
 import threading
 import warnings
 from asyncio.log import logger
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextvars import Context
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
-from . import _internals
-from ._loop import LazyEventLoop
-from ._report import Place, describe_tasks, indent, innermost_user_place, origin_place
-from .errors import LeakError, LeakWarning, NotCheckedWarning
+from . import _internals, _settings
+from ._audit import hooks
+from ._audit.loop import pending_findings
+from ._audit.process import Snapshot, forget_files
+from ._audit.survivors import look_through
+from ._audit.things import PROCESS, SESSION, describe_coroutine
+from ._audit.window import Window
+from ._kinds import DEFAULT, KINDS, Finding, Policy
+from ._report import Place, indent, one_line
+from .errors import LeakError, LeakWarning
 
 __unittest = True
 
-# Which test a thread is in. A test that runs another test keeps its own collector below.
-_current: dict[int, Collector] = {}
-_hook: bool | None = None
-
 _ADVICE = (
     "They were found after the test's cleanups. Await, cancel or close each of them in the test\n"
-    'or its teardown. leaks = "warn" on the class only warns of them, "off" says nothing.'
+    "or its teardown."
 )
+_LEVEL_ADVICE = 'leaks = "warn" on the class only warns of them, "off" says nothing.'
+
+# Which of two findings of one cause says more.
+_RANK = {
+    kind: rank
+    for rank, kind in enumerate(
+        ("sessions", "loops", "processes", "servers", "transports", "sockets", "threads",
+         "resources", "readers", "files")
+    )
+}  # fmt: skip
 
 
 class Collector:
-    """The findings of one test."""
+    """The findings of one test.
 
-    __slots__ = ("_below", "_origin_depth", "_owed", "_recorder", "causes", "left", "unawaited")
+    Args:
+        policy: What each kind means to the test.
+        windowed: Whether it is all of a test, so that what is left of it can be told from what was
+            there before; a fixture of a class is not.
+    """
 
-    def __init__(self) -> None:
-        self.left: list[str] = []
-        self.unawaited: list[str] = []
-        self.causes: list[BaseException] = []
+    __slots__ = (
+        "_below", "_findings", "_keys", "_origin_depth", "_owed", "_recorder", "_snapshot",
+        "_window", "is_held", "is_open", "policy", "shared_loop",
+    )  # fmt: skip
+
+    def __init__(self, policy: Policy = DEFAULT, *, windowed: bool = False) -> None:
+        self.policy = policy
+        self._findings: list[Finding] = []
+        self._keys: dict[Any, int] = {}
         self._owed: list[Callable[[], str | None]] = []
         self._recorder = _internals.warning_recorder()
         self._origin_depth = 0
         self._below: Collector | None = None
+        self._window = Window() if windowed else None
+        self._snapshot: Snapshot | None = None
+        #: Whether the hooks report here.
+        self.is_open = False
+        #: Whether the loop lives on when the test is over.
+        self.shared_loop = False
+        #: Says which of some things somebody around the test answers for.
+        self.is_held: Callable[[list[Any]], set[int]] | None = None
 
     # The window in which the process's hooks report here ----------------------------------------
 
     def begin(self) -> None:
         """Become the collector of this thread."""
-        if _hook is None:
-            _set_hook()
+        hooks.set_hooks()
         me = threading.get_ident()
-        self._below = _current.get(me)
-        _current[me] = self
+        self._below = hooks.current.get(me)
+        hooks.current[me] = self
+        self.is_open = True
         self._origin_depth = sys.get_coroutine_origin_tracking_depth()
         if self._origin_depth == 0:
             sys.set_coroutine_origin_tracking_depth(_origin_depth())
+        if self._window is not None:
+            self._window.open()
+            self._snapshot = Snapshot(self.policy)
 
     def end(self) -> None:
-        """Hand over to the collector before."""
+        """Look at what is left, and hand over to the collector before."""
+        if not self.is_open:
+            return
+        try:
+            if self._window is not None:
+                self._look_at_what_is_left(self._window)
+        finally:
+            self.is_open = False
+            self._hand_over()
+
+    def forget_window(self) -> None:
+        """Look at nothing but what is reported, and at the loop."""
+        window, self._window, self._snapshot = self._window, None, None
+        if window is not None:
+            window.close([])
+
+    def _hand_over(self) -> None:
         me = threading.get_ident()
-        if _current.get(me) is self:
+        if hooks.current.get(me) is self:
             if self._below is None:
-                del _current[me]
+                del hooks.current[me]
             else:
-                _current[me] = self._below
+                hooks.current[me] = self._below
             if self._origin_depth == 0:
                 sys.set_coroutine_origin_tracking_depth(0)
+        self._below = None
+        self._keys = {}
+
+    def _look_at_what_is_left(self, window: Window) -> None:
+        answered_for: list[object] = []
+        snapshot, self._snapshot = self._snapshot, None
+        try:
+            if window.is_shared:
+                hooks.tell_not_checked(
+                    "things that a test still holds, threads, files and signal handlers",
+                    ": tests run side by side in threads here, and which is whose can't be told",
+                )
+                return
+            found = look_through(window.survivors())
+            answered_for += [left.thing for left in found]
+            if found and self.is_held is not None:
+                held = self.is_held(answered_for)
+                found = [left for left in found if id(left.thing) not in held]
+            for left in found:
+                self.add(left.finding, *left.keys)
+            if snapshot is not None and not window.is_shared:
+                for left in snapshot.changes(shared_loop=self.shared_loop):
+                    self.add(left.finding, *left.keys)
+        finally:
+            window.close(answered_for)
+            if self._findings:
+                forget_files()  # what was found is closed when the test is let go
+            below = self._below
+            if below is not None and below._snapshot is not None:
+                below._snapshot.note_inner()
+
+    # Findings -----------------------------------------------------------------------------------
+
+    def add(self, finding: Finding, *keys: Any) -> bool:
+        """Take a finding, unless it is none here or its cause is known; tell whether it is taken.
+
+        Args:
+            finding: What was found.
+            keys: What stands for its cause; another finding with one of these is the same one.
+        """
+        if self.policy.judge(finding) == "off":
+            for key in keys:
+                self._keys.setdefault(key, -1)  # allowed, and so is what comes of it
+            return False
+        same = next((self._keys[key] for key in keys if key in self._keys), None)
+        if same is None:
+            same = len(self._findings)
+            self._findings.append(finding)
+        elif same >= 0 and _says_more(finding, self._findings[same]):
+            self._findings[same] = finding
+        for key in keys:
+            self._keys[key] = same
+        return True
 
     # What arrives by itself ---------------------------------------------------------------------
 
@@ -82,12 +180,22 @@ class Collector:
         error = context.get("exception")
         text = str(context.get("message") or "Unhandled exception in event loop")
         task = context.get("task") or context.get("future")
+        kind, name = "callbacks", type(error).__name__ if error is not None else text
+        keys: tuple[Any, ...] = ()
         if isinstance(task, asyncio.Task):
             text += f": task {task.get_name()!r}"
+            name = task.get_name()
+        if "was never retrieved" in text:
+            kind = "exceptions"
+        session = context.get("client_session") or context.get("connector")
+        if session is not None:
+            # aiohttp says it here and by a warning.
+            kind, name, keys = "sessions", type(session).__name__, (SESSION,)
+            text = text.replace("Unclosed client session", "client session was not closed")
         if error is not None:
-            text += f": {_one_line(error)}"
-            self.causes.append(error)
-        self.left.append(text)
+            text += f": {one_line(error)}"
+        if not self.add(Finding(kind, name, text, cause=error), *keys):
+            loop.default_exception_handler(context)
 
     def on_unawaited(self, coroutine: Coroutine[Any, Any, Any]) -> bool:
         """Take a coroutine that is destroyed although nobody has awaited it; tell whether."""
@@ -96,10 +204,52 @@ class Collector:
             f"coroutine '{name}' was never awaited", RuntimeWarning
         ):
             return False  # the test itself looks at the warnings, or has asked for silence
-        self.unawaited.append(_describe_unawaited(coroutine, name))
-        return True
+        return self.add(describe_coroutine(coroutine))
 
-    # What is looked up at the end ---------------------------------------------------------------
+    def on_resource(self, message: Any) -> bool:
+        """Take a warning about a resource that was destroyed open; tell whether."""
+        if _internals.warning_recorder() is not self._recorder:
+            return False
+        text = str(message.message)
+        kind, name = _kind_of_resource(text, message.source)
+        keys: tuple[Any, ...] = hooks.fd_in(text) if kind != "files" else ()
+        if kind == "processes":
+            keys = (PROCESS,)
+        elif kind == "sessions":
+            keys = (SESSION,)
+        where = "" if message.filename in ("sys", "<sys>") else f"{message.filename}"
+        finding = Finding(kind, name, _text_of_resource(text, where, message.lineno))
+        before = self._keys.get(keys[0]) if keys else None
+        if before is not None and before >= 0 and self._findings[before].kind == kind:
+            keys = ()  # a number that was used again: two causes
+        return self.add(finding, *keys) or self.policy.allows(finding)
+
+    def on_unraisable(self, report: Any) -> bool:
+        """Take an exception that nobody can get, of a destructor for one; tell whether."""
+        error = report.exc_value
+        if error is None:
+            return False
+        what = getattr(report.object, "__qualname__", None) or type(report.object).__name__
+        text = f"{report.err_msg or 'exception ignored in'} {what}: {one_line(error)}"
+        return self.add(Finding("unraisable", what, text, cause=error))
+
+    def on_thread_exception(self, report: Any) -> bool:
+        """Take an exception that has ended a thread of this test; tell whether."""
+        thread, error = report.thread, report.exc_value
+        if error is None or (
+            self._snapshot is not None and thread is not None and self._snapshot.is_old(thread)
+        ):
+            return False
+        name = thread.name if thread is not None else "?"
+        text = f"thread {name!r} ended with  {one_line(error)}"
+        return self.add(Finding("thread_exceptions", name, text, cause=error))
+
+    def on_gathered(self, error: BaseException, name: str) -> None:
+        """Take an exception that ``gather()`` has dropped."""
+        text = f"gather() has dropped the exception of {name!r}: {one_line(error)}"
+        self.add(Finding("gather", name, text, cause=error))
+
+    # What is looked up when the loop is wound down ----------------------------------------------
 
     def owe(self, check: Callable[[], str | None]) -> None:
         """Have *check* called after the test; a text that it returns is a finding."""
@@ -107,72 +257,152 @@ class Collector:
 
     def note_pending(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         """Take tasks that are still pending after the test's cleanups."""
-        self.left += [f"task {line}" for line in describe_tasks(tasks)]
+        allowed = self.policy.allowed.get("tasks")
+        if allowed:
+            tasks = [t for t in tasks if not self.policy.allows(Finding("tasks", t.get_name(), ""))]
+        for finding in pending_findings(list(tasks)):
+            self.add(finding)
 
     def note_unretrieved(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         """Take tasks that failed and whose exception nobody has looked at."""
         for task in tasks:
             error = _internals.mark_retrieved(task)
             if error is not None:
-                self.causes.append(error)
-                self.left.append(
-                    f"Task exception was never retrieved: task {task.get_name()!r}: "
-                    f"{_one_line(error)}"
-                )
+                name = task.get_name()
+                text = f"Task exception was never retrieved: task {name!r}: {one_line(error)}"
+                self.add(Finding("exceptions", name, text, cause=error))
 
     def note_clock(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the failure of a patched ``time.monotonic()`` inside the loop."""
         error = getattr(loop, "clock_error", None)
         if error is not None:
-            self.causes.append(error)
-            self.left.append(
+            text = (
                 f"time.monotonic() is patched and raised {type(error).__name__} inside the event "
                 "loop, which reads it too; patch the name in the module under test instead"
             )
+            self.add(Finding("clock", "time.monotonic", text, cause=error))
+
+    # The verdict --------------------------------------------------------------------------------
 
     @property
     def has_findings(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.left or self.unawaited or (self._owed and self.findings))
+        if self._owed:
+            self._collect_debts()
+        return bool(self._findings)
+
+    def _collect_debts(self) -> None:
+        owed, self._owed = self._owed, []
+        for check in owed:
+            text = check()
+            if text is not None:
+                self.add(Finding("coroutines", text, text))
 
     @property
-    def findings(self) -> list[str]:
-        """One text per finding, so far."""
-        owed = [text for check in self._owed if (text := check()) is not None]
-        return self.unawaited + self.left + owed
+    def findings(self) -> list[Finding]:
+        """The findings so far, in the order of the table of kinds."""
+        return sorted(self._findings, key=lambda finding: _ORDER[finding.kind])
 
-    # The verdict --------------------------------------------------------------------------------
+    def tell(
+        self,
+        test: str,
+        test_id: str,
+        advice: str = _ADVICE,
+        level_advice: str = _LEVEL_ADVICE,
+    ) -> Verdict:
+        """Return what is to be said of all this, by level, less what the ledger knows."""
+        ledger = _settings.ledger()
+        errors: list[Finding] = []
+        warned: list[Finding] = []
+        for finding in self.findings:
+            if ledger is not None and ledger.knows(test_id, finding):
+                continue
+            (errors if self.policy.judge(finding) == "error" else warned).append(finding)
+        return Verdict(test, errors, warned, advice, [*_overdue(test_id, errors), level_advice])
 
-    def verdict(self, test: str, advice: str = _ADVICE) -> LeakError:
-        """Return the error that lists all findings."""
-        findings = self.findings
-        count = len(findings)
+
+class Verdict:
+    """What is to be said of a test's findings.
+
+    Args:
+        test: Whose they are.
+        errors: Findings that fail it.
+        warned: Findings that it is warned of.
+        advice: What to do about them.
+        last: What the message ends with: of what the ledger has tolerated for too long, of levels.
+    """
+
+    def __init__(
+        self,
+        test: str,
+        errors: list[Finding],
+        warned: list[Finding],
+        advice: str,
+        last: list[str],
+    ) -> None:
+        self.test = test
+        self.errors = errors
+        self.warned = warned
+        self._advice = advice
+        self._last = last
+
+    def error(self) -> LeakError | None:
+        """Return the error that lists all findings that fail the test, or ``None``."""
+        if not self.errors:
+            return None
+        count = len(self.errors)
         things = "1 thing was" if count == 1 else f"{count} things were"
-        error = LeakError(
-            f"{things} left behind or hidden by {test}.\n\n{indent(findings)}\n\n{advice}",
-            findings,
-        )
-        if len(self.causes) == 1:
-            error.__cause__ = self.causes[0]
-        elif self.causes:
-            error.__cause__ = BaseExceptionGroup("hidden exceptions", self.causes)
+        texts = [finding.text for finding in self.errors]
+        listed = "\n".join(indent(text.splitlines()) for text in texts)
+        parts = [
+            f"{things} left behind or hidden by {self.test}.\n\n{listed}\n\n{self._advice}",
+            f"What is meant to live on can be allowed:\n    {allowance(self.errors)}",
+            *self._last,
+        ]
+        error = LeakError("\n".join(parts), texts, [finding.kind for finding in self.errors])
+        causes = [finding.cause for finding in self.errors if finding.cause is not None]
+        if len(causes) == 1:
+            error.__cause__ = causes[0]
+        elif causes:
+            error.__cause__ = BaseExceptionGroup("hidden exceptions", causes)
         return error
 
-    def warn(self, test: str, place: Place | None = None) -> None:
-        """Give each finding as a warning instead, at *place*, the test's own line."""
-        for finding in self.findings:
-            text = f"{test}: {finding}"
+    def warn(self, place: Place | None = None) -> None:
+        """Give each finding of that level as a warning, at *place*, the test's own line.
+
+        Raises:
+            LeakWarning: If the filters make errors of warnings.
+        """
+        for finding in self.warned:
+            text = f"{self.test}: {finding.text}"
             if place is None:
                 warnings.warn(text, LeakWarning, stacklevel=2)
             else:
                 warnings.warn_explicit(text, LeakWarning, place.file, place.line, registry={})
 
-    def log(self, test: str) -> None:
-        """Tell what a test has hidden that has failed already, as asyncio would have told it."""
-        for text in self.unawaited:
-            logger.warning("%s: %s", test, text)
-        for cause in self.causes:
-            logger.error("hidden by %s, which failed", test, exc_info=cause)
+    def problems(self, place: Place | None = None) -> list[Exception]:
+        """Warn, and return what fails the test."""
+        found: list[Exception] = []
+        try:
+            self.warn(place)
+        except LeakWarning as warning:
+            found.append(warning)
+        error = self.error()
+        return found if error is None else [error, *found]
+
+    def note(self) -> str:
+        """Return all findings as a note on a failure."""
+        texts = [finding.text for finding in [*self.errors, *self.warned]]
+        listed = "\n".join(indent(text.splitlines()) for text in texts)
+        return f"The test has also left behind or hidden:\n{listed}" if texts else ""
+
+    def log(self) -> None:
+        """Tell the errors where there is nothing that a note could stand on."""
+        for finding in self.errors:
+            if finding.cause is not None:
+                logger.error("hidden by %s, which failed", self.test, exc_info=finding.cause)
+            elif finding.kind == "coroutines":
+                logger.warning("%s: %s", self.test, finding.text)
 
 
 def owe(check: Callable[[], str | None]) -> None:
@@ -182,7 +412,7 @@ def owe(check: Callable[[], str | None]) -> None:
         check: Returns what is wrong, as one line, or ``None``. What was begun and has to be ended
             (a call that has to be awaited, a context to be left) is owed until then.
     """
-    collector = _current.get(threading.get_ident())
+    collector = hooks.here()
     if collector is not None:
         collector.owe(check)
 
@@ -198,140 +428,88 @@ def _origin_depth() -> int:
     return 3 if "unittest.mock" in sys.modules else 1
 
 
-def _set_hook() -> None:
-    global _hook
-    _hook = _internals.watch_unawaited(_report_unawaited)
-    if not _hook:
-        warnings.warn(
-            "coroutines that are never awaited are not checked: this interpreter reports them in "
-            "another way",
-            NotCheckedWarning,
-            stacklevel=2,
-        )
+def add_to_report(result: Any, test: object, note: str) -> bool:
+    """Put *note* beneath the failure of *test* that a result has already written; tell whether."""
+    for name in ("failures", "errors"):
+        entries = getattr(result, name, None)
+        if not isinstance(entries, list):
+            continue
+        for index in range(len(entries) - 1, -1, -1):
+            entry = entries[index]
+            if isinstance(entry, tuple) and len(entry) == 2 and entry[0] is test:
+                entries[index] = (test, f"{entry[1].rstrip()}\n\n{note}\n")
+                return True
+    return False
 
 
-def _report_unawaited(coroutine: Coroutine[Any, Any, Any]) -> bool:
-    collector = _current.get(threading.get_ident())
-    return collector is not None and collector.on_unawaited(coroutine)
+def note_passed(test_id: str) -> None:
+    """Note that a test has run to its end, for the ledger of known leaks."""
+    ledger = _settings.ledger()
+    if ledger is not None:
+        ledger.note_passed(test_id)
 
 
-def _describe_unawaited(coroutine: Coroutine[Any, Any, Any], name: str) -> str:
-    frame = getattr(coroutine, "cr_frame", None)
-    origin = getattr(coroutine, "cr_origin", None)
-    if name.endswith("._execute_mock_call") and frame is not None:
-        # The mock's own line says nothing; which mock it was, and with what, does.
-        names = inspect.getargvalues(frame).locals
-        call = describe_call(names.get("self"), names.get("args", ()), names.get("kwargs", {}))
-        place = origin_place(origin or ())
-        return f"{call} was never awaited" + (f"; called at  {place}" if place else "")
-    if origin:
-        file, line, function = origin[0]
-        return f"coroutine {name!r} was never awaited; made at  {Place(file, line, function)}"
-    return f"coroutine {name!r} was never awaited"
+def allowance(findings: Iterable[Finding]) -> str:
+    """Return the line that allows *findings*."""
+    names: dict[str, list[str]] = {}
+    for finding in findings:
+        known = names.setdefault(finding.kind, [])
+        if finding.name not in known:
+            known.append(finding.name)
+    given = ", ".join(
+        f"{kind}={known[0]!r}" if len(known) == 1 else f"{kind}=({', '.join(map(repr, known))})"
+        for kind, known in names.items()
+    )
+    return f"@allow_leaks({given})".replace("'", '"')
 
 
-def describe_call(mock: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Write down the call of a mock: which one, and with what."""
-    arguments = [repr(value) for value in args]
-    arguments += [f"{name}={value!r}" for name, value in kwargs.items()]
-    return f"call of {mock!r} with ({', '.join(arguments)})"
+def _overdue(test_id: str, findings: list[Finding]) -> list[str]:
+    ledger = _settings.ledger()
+    if ledger is None:
+        return []
+    entries = [ledger.overdue(test_id, finding) for finding in findings]
+    return [
+        f"The ledger {ledger.path} has tolerated {entry.kind} {entry.name!r} until {entry.until} "
+        f"({entry.reason})."
+        for entry in dict.fromkeys(entries)
+        if entry is not None
+    ]
 
 
-def _one_line(error: BaseException) -> str:
-    lines = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        lines.append((traceback.tb_frame.f_code, traceback.tb_lineno))
-        traceback = traceback.tb_next
-    place = innermost_user_place(lines)
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
-    return f"{text}  at  {place}" if place else text
+_ORDER = {kind: number for number, kind in enumerate(KINDS)}
 
 
-# Open transports -------------------------------------------------------------------------------
+def _says_more(new: Finding, old: Finding) -> bool:
+    most = len(_RANK)
+    return _RANK.get(new.kind, most) < _RANK.get(old.kind, most)
 
 
-class Open(NamedTuple):
-    """Something that a loop still reads from or writes to.
-
-    Attributes:
-        thing: The transport, or the server's socket.
-        context: The context in which it was opened, if that is known.
-        text: What it is, for a report.
-        end: Ends it.
-    """
-
-    thing: object
-    context: Context | None
-    text: str
-    end: Callable[[], None]
-
-
-def find_open(loop: LazyEventLoop) -> list[Open]:
-    """Return what our loop still reads from or writes to."""
-    found: dict[int, Open] = {}
-    for fd, key in loop.watched_files.items():
-        for handle in key.data:
-            described = None if handle is None else _describe_callback(loop, handle)
-            if described is not None:
-                found.setdefault(fd, described)
-    return [*found.values(), *_open_in_memory(loop)]
+_RESOURCES = (
+    ("Unclosed client session", "sessions"),
+    ("Unclosed connector", "sessions"),
+    ("unclosed event loop", "loops"),
+    ("unclosed running event loop", "loops"),
+    ("unclosed <socket", "sockets"),
+    ("unclosed <ssl.SSLSocket", "sockets"),
+    ("unclosed transport", "transports"),
+    ("unclosed <StreamWriter", "transports"),
+    ("unclosed file", "files"),
+    ("subprocess ", "processes"),
+    ("unclosed transport <_UnixSubprocessTransport", "processes"),
+)
 
 
-def _open_in_memory(loop: LazyEventLoop) -> Iterator[Open]:
-    network = loop.memory_network
-    for thing, context, end in () if network is None else network.open_things():
-        if isinstance(thing, asyncio.AbstractServer):
-            names = ", ".join(_address(s.getsockname()) for s in getattr(thing, "sockets", ()))
-            yield Open(thing, context, f"server still listens on  {names}", end)
-        elif isinstance(thing, asyncio.BaseTransport) and not _is_closing(thing):
-            yield Open(thing, context, _describe_transport(thing), end)
+def _kind_of_resource(text: str, source: object) -> tuple[str, str]:
+    name = type(source).__name__ if source is not None else text.partition(" ")[2][:60]
+    if isinstance(source, asyncio.SubprocessTransport):
+        return "processes", name
+    for beginning, kind in _RESOURCES:
+        if text.startswith(beginning):
+            return kind, name
+    return "resources", name
 
 
-def open_transports(loop: LazyEventLoop) -> list[tuple[str, Callable[[], None]]]:
-    """Return what our loop still reads from or writes to: a text, and a call that ends it."""
-    return [(found.text, found.end) for found in find_open(loop)]
-
-
-def _describe_callback(loop: Any, handle: Any) -> Open | None:
-    callback = handle._callback
-    context = _internals.context_of_handle(handle)
-    transport = getattr(callback, "__self__", None)
-    if getattr(callback, "__name__", "") == "_accept_connection":
-        listener = handle._args[1]
-        text = f"server still listens on  {_address(listener.getsockname())}"
-        return Open(listener, context, text, functools.partial(loop._stop_serving, listener))
-    if not isinstance(transport, asyncio.BaseTransport) or _is_closing(transport):
-        return None
-    end = getattr(transport, "abort", transport.close)
-    return Open(transport, context, _describe_transport(transport), end)
-
-
-def _describe_transport(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    text = f"transport is still open: {_transport_name(transport)}"
-    return f"{text} to {_address(peer)}" if peer else text
-
-
-def _transport_name(transport: asyncio.BaseTransport) -> str:
-    return f"{type(transport).__name__.lstrip('_')} of {_protocol_name(transport)}"
-
-
-def _protocol_name(transport: asyncio.BaseTransport) -> str:
-    get_protocol = getattr(transport, "get_protocol", None)
-    return type(get_protocol()).__name__ if get_protocol else "no protocol"
-
-
-def _is_closing(transport: asyncio.BaseTransport) -> bool:
-    if transport.is_closing():
-        return True
-    # A TLS connection says goodbye to its peer after close(): it is on its way out.
-    protocol = getattr(transport, "get_protocol", lambda: None)()
-    outer = getattr(protocol, "_app_transport", transport)
-    return outer is None or bool(getattr(outer, "_closed", False))
-
-
-def _address(address: Any) -> str:
-    if isinstance(address, tuple) and len(address) >= 2:
-        return f"{address[0]}:{address[1]}"
-    return str(address)
+def _text_of_resource(text: str, file: str, line: int) -> str:
+    text = f"{text[:1].lower()}{text[1:]}"
+    place = Place(file, line, "")
+    return f"{text}, destroyed at  {place}" if file else text

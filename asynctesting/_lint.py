@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-from ._settings import check_leaks, check_loop_debug, check_timeout
+from ._allow import check_class_attribute
+from ._kinds import check_levels
+from ._settings import check_loop_debug, check_timeout
 from .errors import AsyncTestingError, BridgeError, SettingError, SilentPassError
 
 __unittest = True
@@ -65,7 +67,8 @@ def problems_of(cls: type, *, own_settings: bool = True) -> dict[str, AsyncTesti
     if own_settings:
         checks = (
             ("timeout", check_timeout),
-            ("leaks", check_leaks),
+            ("leaks", check_levels),
+            ("allowed_leaks", check_class_attribute),
             ("loop_debug", check_loop_debug),
         )
         for name, check in (*checks, ("loop_factory", check_loop_factory)):

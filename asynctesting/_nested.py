@@ -10,17 +10,16 @@ holds (a connection in the pool of its client) belongs to the wide scope, whoeve
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Collection, Iterator
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from . import _internals
+from ._audit.loop import Open, find_open, timer_finding, timers_of
+from ._audit.things import fd_of
 from ._held import held_by
-from ._leaks import Open, find_open
 from ._loop import LazyEventLoop
 from ._phases import Loop, abandoned
-from ._report import Place
 from ._scopes import CANCEL_BUDGET, Scope, settled
 from ._watchdog import Watch
 
@@ -118,7 +117,7 @@ class NestedScope(Scope):
             self._turn(loop, settled(loop, pending), CANCEL_BUDGET)
             open_here = self._open_here(loop)
         pending = [task for task in tasks if not task.done()]
-        timers = [timer for timer in _timers_of(loop) if self._left(timer)]
+        timers = [timer for timer in timers_of(loop) if self._left(timer)]
         if pending or open_here or timers:
             held = self._held_around([*pending, *(found.thing for found in open_here), *timers])
             pending = [task for task in pending if id(task) not in held]
@@ -140,7 +139,8 @@ class NestedScope(Scope):
             if pending:
                 collector.note_pending(pending)
             collector.note_unretrieved(task for task in tasks if _internals.is_unretrieved(task))
-            collector.left += [found.text for found in open_here]
+            for found in open_here:
+                collector.add(found.finding, *found.keys)
             collector.note_clock(loop)
         for found in open_here:
             found.end()
@@ -150,7 +150,8 @@ class NestedScope(Scope):
             # That of a task's sleep went with the task.
             if not timer.cancelled():
                 if collector is not None:
-                    collector.left.append(_describe_timer(timer))
+                    # The loop lives on, and would call it in the middle of another test.
+                    collector.add(timer_finding(timer, level="error"))
                 timer.cancel()
         if open_here:
             # A transport that was aborted just now frees its socket in the next turn.
@@ -165,11 +166,7 @@ class NestedScope(Scope):
 
     def _left(self, timer: asyncio.TimerHandle) -> bool:
         context = _internals.context_of_handle(timer)
-        if context is None or context.get(_mark) is not self._mark:
-            return False
-        # asyncio's own (the end of a TLS connection, a sleep) do no harm to a later test.
-        module = getattr(_internals.callback_of(timer), "__module__", None) or ""
-        return not module.startswith(("asyncio", "_asyncio"))
+        return context is not None and context.get(_mark) is self._mark
 
     def _open_here(self, loop: Loop) -> list[Open]:
         if not isinstance(loop, LazyEventLoop) or not loop.has_open:
@@ -194,6 +191,7 @@ class InnerScope(NestedScope):
 
     #: What a wider scope was cancelled by while this test ran: then the test is not to blame.
     cut_short: str | None = None
+    _shared_loop: Loop | None = None
 
     def open(self) -> None:
         """Wait: the scopes around open in the test's set-up, where their failures are counted."""
@@ -209,8 +207,10 @@ class InnerScope(NestedScope):
         limit = self.watch.limit
         self.watch = Watch(self.name, limit, self)
         if self.collector is not None:
+            self.collector.shared_loop = True
+            self.collector.is_held = self._answered_for_around
             self.collector.begin()
-        loop = self._loop = parent.get_loop()
+        loop = self._loop = self._shared_loop = parent.get_loop()
         self._take_loop()
         self._tasks_before = set(_internals.tasks_of(loop))
         for scope in self.lineage():
@@ -228,6 +228,25 @@ class InnerScope(NestedScope):
     def context(self) -> Context:
         """The context of the test."""
         return self._context
+
+    def _answered_for_around(self, things: list[Any]) -> set[int]:
+        """Return which of *things* are not the test's to answer for, although it has made them."""
+        around = self._held_around(things)
+        loop = self._shared_loop
+        # What the test has left on the loop is told of and ended by now.
+        watched = find_open(loop) if isinstance(loop, LazyEventLoop) else []
+        own = [getattr(loop, name, None) for name in ("_ssock", "_csock")]
+        left = [loop, *own, *(found.thing for found in watched)]
+        around |= set(map(id, left))
+        fds = {key for thing in left for key in fd_of(thing)}
+        for thing in things:
+            if (
+                thing is loop
+                or (isinstance(thing, asyncio.Task) and not self._made(thing))
+                or (fds and fds.intersection(fd_of(thing)))
+            ):
+                around.add(id(thing))
+        return around
 
     def cut(self, scope: WideScope) -> None:
         """End the phase that runs, because *scope* around it was cancelled."""
@@ -255,18 +274,3 @@ def why_cut(scope: WideScope) -> str:
         f"{scope.name} was cancelled by something that it had entered, such as a TaskGroup with a "
         "failed task; the error is reported where that is left"
     )
-
-
-def _timers_of(loop: Loop) -> list[asyncio.TimerHandle]:
-    clock = getattr(loop, "clock", None)
-    return _internals.timers_of(loop) if clock is None else clock._pending_timers()
-
-
-def _describe_timer(timer: asyncio.TimerHandle) -> str:
-    callback = _internals.callback_of(timer)
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    name = getattr(callback, "__qualname__", repr(callback))
-    code = getattr(callback, "__code__", None)
-    place = f" at  {Place(code.co_filename, code.co_firstlineno, name)}" if code else ""
-    return f"timer would still call {name}(){place}"

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from . import _repeat, _settings, _strict
+from . import _kinds, _repeat, _settings, _strict
+from ._audit import hooks
 from .errors import SettingError
 
 __unittest = True
@@ -82,8 +83,19 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--leaks",
-        metavar="LEVEL",
-        help="what a leak is: 'error' (default), 'warn' or 'off'",
+        metavar="LEVELS",
+        help="what a leak is: 'default', 'error', 'warn' or 'off', or for some kinds of leaks "
+        "which of these, as in 'tasks=warn,timers=off'",
+    )
+    parser.add_argument(
+        "--ledger",
+        metavar="FILE",
+        help=f"the known leaks of this suite (default: {_settings.LEDGER}, if it is there)",
+    )
+    parser.add_argument(
+        "--write-leaks",
+        action="store_true",
+        help="write what the tests leave behind into that file; nothing fails for it this time",
     )
     parser.add_argument(
         "--report",
@@ -130,12 +142,18 @@ def _apply(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             _settings.parse_timeout(options.timeout, "--timeout")
             os.environ["ASYNCTESTING_TIMEOUT"] = options.timeout
         if options.leaks is not None:
-            os.environ["ASYNCTESTING_LEAKS"] = _settings.check_leaks(options.leaks, "--leaks")
+            _kinds.parse_levels(options.leaks, "--leaks")
+            os.environ["ASYNCTESTING_LEAKS"] = options.leaks
+        if options.ledger is not None:
+            os.environ["ASYNCTESTING_LEDGER"] = options.ledger
         if options.report is not None:
             # Absolute, for a test or a worker may have another working folder.
             os.environ["ASYNCTESTING_REPORT"] = _settings.check_report(options.report, "--report")
         _settings.forget()
         _settings.current()
+        if options.write_leaks:
+            _settings.write_ledger()
+        _settings.ledger()
     except SettingError as error:
         _refuse(str(error))
     for name in ("shuffle", "durations"):
@@ -189,13 +207,36 @@ class _Program(unittest.TestProgram):
             print(f"shuffled; repeat this order with --shuffle={seed}", file=sys.stderr)
         try:
             super().runTests()
-        except SystemExit:
+        except SystemExit as end:
+            self._tell_run_level()
+            if not self.interrupted and not self._settle_ledger() and not end.code:
+                end.code = 1
             if seed is not None:
                 print(f"this order: --shuffle={seed}", file=sys.stderr)
             if self.interrupted:
                 print("interrupted: not all tests have run", file=sys.stderr)
                 sys.exit(130)
             raise
+
+    def _tell_run_level(self) -> None:
+        """Say what has come up that belongs to no test."""
+        if hooks.run_level:
+            print("outside of any test:", file=sys.stderr)
+            for text in hooks.run_level:
+                print(f"  {text}", file=sys.stderr)
+
+    def _settle_ledger(self) -> bool:
+        """Write the ledger, or say what is to be struck from it; tell whether it is as it was."""
+        ledger = _settings.ledger()
+        if ledger is None:
+            return True
+        if ledger.writing:
+            print(f"{ledger.path}: {ledger.write()} known leaks", file=sys.stderr)
+            return True
+        text = ledger.complaint()
+        if text:
+            print(text, file=sys.stderr)
+        return not text
 
 
 def _raised_by_loader(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from . import _settings
+from ._kinds import DEFAULT, Policy
 from ._results import Problem, hook, result_of_callers, target_of, tell
 from ._wide import WideScope
 from .errors import LateTeardownWarning
@@ -51,7 +52,7 @@ class Options(NamedTuple):
     factory: Any = None
     debug: bool | None = None
     limit: float | None = _settings.DEFAULT_TIMEOUT
-    leaks: str = "error"
+    policy: Policy = DEFAULT
 
 
 class Entry:
@@ -149,7 +150,7 @@ def _for_all(options: Options) -> Options:
     settings, default = _settings.current(), Options()
     return options._replace(
         limit=default.limit if isinstance(settings.timeout, _settings.Unset) else settings.timeout,
-        leaks=default.leaks if isinstance(settings.leaks, _settings.Unset) else settings.leaks,
+        policy=_settings.leak_policy("default"),
     )
 
 
@@ -169,7 +170,7 @@ def _open_scope(
         factory=options.factory,
         debug=options.debug,
         limit=options.limit,
-        leaks=options.leaks,
+        policy=options.policy,
     )
     _open[key] = entry = Entry(scope, finish or scope.finish)
     _prepare_for_exit()

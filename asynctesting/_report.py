@@ -215,6 +215,18 @@ def _qualname(task: asyncio.Task[Any]) -> str:
     return str(getattr(coroutine, "__qualname__", coroutine))
 
 
+def one_line(error: BaseException) -> str:
+    """Write an exception with the innermost line of the user's code in its traceback."""
+    lines = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        lines.append((traceback.tb_frame.f_code, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    place = innermost_user_place(lines)
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"{text}  at  {place}" if place else text
+
+
 def indent(lines: Iterable[str], by: str = "  ") -> str:
     """Join *lines* below each other, each moved to the right."""
     return "\n".join(by + line for line in lines)

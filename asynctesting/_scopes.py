@@ -16,8 +16,17 @@ from contextvars import Context
 from typing import Any
 
 from . import _internals
+from ._audit.loop import (
+    find_open,
+    generator_findings,
+    job_findings,
+    signal_findings,
+    timer_finding,
+    timers_of,
+)
+from ._audit.things import SESSION, is_of_aiohttp
 from ._executor import DaemonExecutor
-from ._leaks import Collector, open_transports
+from ._leaks import Collector
 from ._loop import LazyEventLoop, lazy_loop_works, makers
 from ._phases import Loop, Phases, abandon, abandoned
 from ._report import describe_tasks, indent
@@ -118,7 +127,7 @@ class Scope(Phases):
     def _on_loop_exception(self, loop: Loop, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), Interruption):
             self._expire()
-        elif self.closed or self.collector is None:
+        elif self.collector is None or not self.collector.is_open:
             loop.default_exception_handler(context)
         else:
             self.collector.on_loop_exception(loop, context)
@@ -183,6 +192,9 @@ class Scope(Phases):
             or getattr(loop, "has_callbacks", False)
             or getattr(loop, "has_open", False)
             or getattr(loop, "clock_error", None)
+            or getattr(loop, "_scheduled", None)
+            or getattr(loop, "_signal_handlers", None)
+            or getattr(loop, "has_asyncgens", False)
         ):
             pending = [task for task in tasks if not task.done() and task not in abandoned]
             pending = self._audit(loop, tasks, pending)
@@ -216,9 +228,14 @@ class Scope(Phases):
             t for t in lost if not isinstance(_internals.mark_retrieved(t), Interruption)
         )
         if isinstance(loop, LazyEventLoop) and has_open:
-            for text, end in open_transports(loop):
-                collector.left.append(text)
-                end()
+            for found in find_open(loop):
+                collector.add(found.finding, *found.keys)
+                found.end()
+        for timer in timers_of(loop):
+            keys = (SESSION,) if is_of_aiohttp(_internals.callback_of(timer)) else ()
+            collector.add(timer_finding(timer), *keys)
+        for finding in (*generator_findings(loop), *signal_findings(loop)):
+            collector.add(finding)
         collector.note_clock(loop)
         return pending
 
@@ -267,6 +284,9 @@ class Scope(Phases):
         executor.shutdown(wait=False)
         if executor.is_idle():
             return
+        if self.collector is not None:
+            for finding in job_findings(executor):
+                self.collector.add(finding)
         if not self._turn(loop, _idle(loop, executor), None) and not executor.is_idle():
             jobs = [
                 f"{name} at  {place}" if place else name for name, place in executor.running_jobs()

@@ -11,14 +11,20 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
+from ._kinds import DEFAULT, Policy, check_levels, merge, parse_levels
 from .errors import SettingError
+
+if TYPE_CHECKING:
+    from ._ledger import Ledger
 
 __unittest = True
 
 PREFIX = "ASYNCTESTING_"
 DEFAULT_TIMEOUT = 60.0
-LEAK_LEVELS = ("error", "warn", "off")
+#: The ledger of known leaks that is looked for in the current folder where no other is named.
+LEDGER = "asynctesting-leaks.toml"
 
 
 class Unset:
@@ -36,8 +42,9 @@ class Settings:
     """What the environment and the command line ask of every test of the run."""
 
     timeout: float | None | Unset = UNSET
-    leaks: str | Unset = UNSET
+    leaks: Mapping[str, str] | Unset = UNSET
     report: str | None = None
+    ledger: str | None = None
 
 
 def check_timeout(value: object, source: str) -> float | None:
@@ -64,15 +71,20 @@ def _no_limit(value: object, source: str) -> SettingError:
     )
 
 
-def check_leaks(value: object, source: str) -> str:
-    """Return *value* if it is a level for leaks.
+def leak_policy(leaks: Any, allowed: tuple[Mapping[str, tuple[str, ...]], ...] = ()) -> Policy:
+    """Return what leaks are, from what a class or a test says and what the run says.
 
-    Raises:
-        SettingError: If it is none of ``"error"``, ``"warn"`` and ``"off"``.
+    Args:
+        leaks: The levels of the class, checked before: a word or a mapping.
+        allowed: What may be left behind, as class and test say it.
     """
-    if value not in LEAK_LEVELS:
-        raise SettingError(f"{source} must be 'error', 'warn' or 'off'; got {value!r}")
-    return str(value)
+    said = current().leaks
+    if leaks == "default" and not allowed and isinstance(said, Unset):
+        return DEFAULT
+    levels = [check_levels(leaks, "leaks")]
+    if not isinstance(said, Unset):
+        levels.append(said)
+    return merge(levels, allowed)
 
 
 def check_loop_debug(value: object, source: str) -> bool | None:
@@ -130,23 +142,27 @@ def read(environment: Mapping[str, str]) -> Settings:
         SettingError: For an unknown name that begins like ours, or a bad value.
     """
     timeout: float | None | Unset = UNSET
-    leaks: str | Unset = UNSET
+    leaks: Mapping[str, str] | Unset = UNSET
     report: str | None = None
+    ledger: str | None = None
     for name, text in environment.items():
         if not name.startswith(PREFIX):
             continue
         if name == "ASYNCTESTING_TIMEOUT":
             timeout = parse_timeout(text, name)
         elif name == "ASYNCTESTING_LEAKS":
-            leaks = check_leaks(text, name)
+            leaks = parse_levels(text, name)
+        elif name == "ASYNCTESTING_LEDGER":
+            ledger = text
         elif name == "ASYNCTESTING_REPORT":
             report = check_report(text, name)
         else:
             raise SettingError(
                 f"{name}={text!r} in the environment is no setting of asynctesting; there are "
-                "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS and ASYNCTESTING_REPORT"
+                "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS, ASYNCTESTING_LEDGER and "
+                "ASYNCTESTING_REPORT"
             )
-    return Settings(timeout, leaks, report)
+    return Settings(timeout, leaks, report, ledger)
 
 
 _current: Settings | None = None
@@ -162,5 +178,41 @@ def current() -> Settings:
 
 def forget() -> None:
     """Have the environment read again at the next call of :func:`current`."""
-    global _current
+    global _current, _ledger
     _current = None
+    _ledger = None
+
+
+# ``False`` says that there is none.
+_ledger: Ledger | Literal[False] | None = None
+
+
+def ledger() -> Ledger | None:
+    """Return the ledger of known leaks, read at the first call; ``None`` where there is none.
+
+    It is the file that ``ASYNCTESTING_LEDGER`` names, or the one of the usual name in the current
+    folder.
+
+    Raises:
+        SettingError: If the file can't be read as a ledger, or one is named and not there.
+    """
+    global _ledger
+    if _ledger is None:
+        path = current().ledger
+        if path is None and not os.path.exists(LEDGER):
+            _ledger = False
+        else:
+            from ._ledger import Ledger  # what few suites have is loaded where it is
+
+            _ledger = Ledger.read(path or LEDGER)
+    return _ledger or None
+
+
+def write_ledger() -> Ledger:
+    """Have this run write down what it finds; return the ledger that it writes."""
+    global _ledger
+    from ._ledger import Ledger
+
+    _ledger = found = Ledger.read(current().ledger or LEDGER, missing_ok=True)
+    found.writing = True
+    return found

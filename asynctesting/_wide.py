@@ -20,8 +20,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
+from ._audit.loop import Open
 from ._cancellers import OwnerTask, describe, is_held
-from ._leaks import Collector, Open
+from ._kinds import DEFAULT, Policy
+from ._leaks import Collector
 from ._loop import new_event_loop
 from ._nested import InnerScope, NestedScope, why_cut
 from ._phases import Loop
@@ -54,7 +56,7 @@ class WideScope(NestedScope):
         name: What it is called in messages and in the result of the run.
         parent: The next wider scope on the same loop; ``None`` for the one that owns the loop.
         limit: Real seconds for each hook, fixture and cleanup; ``None`` for no limit.
-        leaks: ``"error"``, ``"warn"`` or ``"off"``.
+        policy: What each kind of leak means here.
     """
 
     #: The test that runs inside at the moment.
@@ -80,18 +82,17 @@ class WideScope(NestedScope):
         factory: Callable[[], Loop] | None = None,
         debug: bool | None = None,
         limit: float | None = None,
-        leaks: str = "error",
+        policy: Policy = DEFAULT,
     ) -> None:
         super().__init__(
             f"{kind} {name}" if name else kind,
             copy_context(),
             factory=factory,
             debug=debug,
-            collector=None if leaks == "off" else Collector(),
+            collector=None if policy.is_off else Collector(policy),
         )
         self.kind = kind
         self.where = name
-        self.leaks = leaks
         self.values: dict[Any, Any] = {}
         self.failures: dict[Any, BaseException] = {}
         self.cleanups: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
@@ -113,6 +114,11 @@ class WideScope(NestedScope):
         for scope in (self, *self.lineage()):
             if scope.cancelled is not None:
                 raise unittest.SkipTest(why_cut(scope))
+
+    @property
+    def test_id(self) -> str:
+        """What the ledger of known leaks calls it."""
+        return f"{self.kind} {self.where}".strip()
 
     @property
     def in_use(self) -> bool:
@@ -348,24 +354,21 @@ class WideScope(NestedScope):
             problems += self.close()
         collector = self.collector
         if collector is not None and collector.has_findings:
+            verdict = collector.tell(self.name, self.test_id, *self._leak_advice())
             if problems:
-                collector.log(self.name)
-            elif self.leaks == "warn":
-                collector.warn(self.name)
+                verdict.log()
             else:
-                problems.append(collector.verdict(self.name, self._leak_advice()))
+                problems += verdict.problems()
         return problems
 
-    def _leak_advice(self) -> str:
-        level = (
-            'leaks = "warn" on the class only warns of them, "off" says nothing.'
-            if self.kind == "class"
-            else "ASYNCTESTING_LEAKS=warn only warns of them; no class decides that for others."
-        )
+    def _leak_advice(self) -> tuple[str, str]:
         return (
             f"They were found when the {self.kind} was over. Await, cancel or close each of them "
             f"where the {self.kind} is\ntorn down: behind the yield of the fixture that made it, "
-            f"or in a cleanup.\n{level}"
+            "or in a cleanup.",
+            'leaks = "warn" on the class only warns of them, "off" says nothing.'
+            if self.kind == "class"
+            else "ASYNCTESTING_LEAKS=warn only warns of them; no class decides that for others.",
         )
 
     def close(self) -> list[BaseException]:

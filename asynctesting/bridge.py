@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import inspect
 import unittest
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import _bridge_owners, _settings
 from ._async_test import async_test
 from ._bridge_owners import without_plumbing
+from ._kinds import check_levels
 from ._lint import check_loop_factory
 from .errors import BridgeError, SettingError, SilentPassError
 
@@ -73,8 +74,8 @@ class AsyncResultMixin(_Base):
         timeout: The limit of each test in real seconds for all that it awaits, the closing of the
             loop included; synchronous code does not count. The decorator ``@timeout`` and
             ``ASYNCTESTING_TIMEOUT`` go before it.
-        leaks: What happens when something is left behind: ``"error"``, ``"warn"`` or ``"off"``.
-            ``ASYNCTESTING_LEAKS`` goes before it.
+        leaks: What happens when something is left behind: ``"default"``, ``"error"``, ``"warn"``
+            or ``"off"``, or one of these for each kind. ``ASYNCTESTING_LEAKS`` goes before it.
         loop_factory: What makes the loop: a class or a function without arguments. ``None`` for
             our own.
         loop_debug: Debug mode of the loop: ``True``, ``False``, or ``None`` to follow the
@@ -100,7 +101,7 @@ class AsyncResultMixin(_Base):
     """
 
     timeout: ClassVar[float | None] = _settings.DEFAULT_TIMEOUT
-    leaks: ClassVar[str] = "error"
+    leaks: ClassVar[str | Mapping[str, str]] = "default"
     loop_factory: ClassVar[Any] = None
     loop_debug: ClassVar[bool | None] = None
     ambient_loop: ClassVar[bool] = False
@@ -198,7 +199,7 @@ def _check_timeout(timeout: float | None) -> float | None:
 def _check_settings(cls: Any) -> None:
     name = cls.__qualname__
     _settings.check_timeout(cls.timeout, f"{name}.timeout")
-    _settings.check_leaks(cls.leaks, f"{name}.leaks")
+    check_levels(cls.leaks, f"{name}.leaks")
     check_loop_factory(cls.loop_factory, f"{name}.loop_factory")
     if not isinstance(cls.ambient_loop, bool):
         raise SettingError(f"{name}.ambient_loop must be True or False; got {cls.ambient_loop!r}")

@@ -106,20 +106,25 @@ class LeakError(AsyncTestingError, AssertionError):
 
     Raised after the test's cleanups: tasks still pending, exceptions that nobody retrieved,
     coroutines never awaited, servers and connections left open. The usual cause is a missing
-    ``await`` or ``close()``; each finding names its line. ``leaks = "warn"`` on the class (or
-    ``ASYNCTESTING_LEAKS=warn``) reports them as warnings, ``"off"`` not at all.
+    ``await`` or ``close()``; each finding names its line. What is meant to live on is allowed with
+    ``@allow_leaks(tasks="poll-*")``; ``leaks = {"tasks": "warn"}`` on the class changes what a kind
+    of leak is, and ``leaks = "warn"`` (or ``ASYNCTESTING_LEAKS=warn``) all of them.
 
     Attributes:
         findings: One text per finding.
+        kinds: The kind of each, such as ``"tasks"``.
     """
 
-    def __init__(self, message: str, findings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, findings: Sequence[str] = (), kinds: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+        self.kinds = tuple(kinds)
 
 
 class LeakWarning(AsyncTestingError, UserWarning):
-    """What :exc:`LeakError` says, as a warning: for ``leaks = "warn"``."""
+    """What :exc:`LeakError` says, as a warning: for kinds of leaks whose level is ``"warn"``."""
 
 
 class NotCheckedWarning(AsyncTestingError, RuntimeWarning):

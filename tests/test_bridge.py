@@ -22,6 +22,7 @@ from asynctesting import (
     AsyncTestCase,
     BridgeError,
     DeadlockError,
+    LeakWarning,
     SettingError,
     SilentPassError,
     TimeLimitError,
@@ -214,7 +215,7 @@ class ResultTests(Settled):
         self.assertPassed(run_case(Tests))
 
     def test_async_generators_are_finished(self) -> None:
-        """One that was left half-way is closed with the loop, without a word."""
+        """One that was left half-way is closed with the loop; that it was left is a warning."""
         closed: list[bool] = []
 
         async def numbers() -> AsyncIterator[int]:
@@ -233,7 +234,8 @@ class ResultTests(Settled):
 
                 case.assertEqual(case.get_async_result(first()), 1)
 
-        self.assertPassed(run_case(Tests))
+        with self.assertWarnsRegex(LeakWarning, r"async generator '.*numbers' was begun"):
+            self.assertPassed(run_case(Tests))
         self.assertEqual(closed, [True])
 
     def test_a_test_that_awaits_nothing_makes_no_loop(self) -> None:

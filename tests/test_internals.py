@@ -25,6 +25,8 @@ from typing import Any
 from unittest import mock
 
 from asynctesting import NotCheckedWarning, _internals, _leaks, _loop
+from asynctesting._audit import hooks
+from asynctesting._audit.loop import find_open
 from asynctesting._internals import CurrentLoop
 from asynctesting._loop import LazyEventLoop
 from tests.support import OutcomeAssertions, run_python
@@ -433,9 +435,9 @@ class UnawaitedTests(unittest.TestCase):
         """The fallback: the answer is "not checked", and one warning says so."""
         with mock.patch.object(warnings, "_warn_unawaited_coroutine", None):
             self.assertFalse(_internals.watch_unawaited(lambda coroutine: True))
-            with mock.patch.object(_leaks, "_hook", None):
+            with mock.patch.multiple(hooks, _set=False, _not_checked=set()):
                 collector = _leaks.Collector()
-                with self.assertWarnsRegex(NotCheckedWarning, "never awaited are not checked"):
+                with self.assertWarnsRegex(NotCheckedWarning, "coroutines are not checked"):
                     collector.begin()
                 collector.end()
 
@@ -703,9 +705,10 @@ class LoopNamesTests(unittest.TestCase):
         loop = LazyEventLoop()
         try:
             server = loop.run_until_complete(loop.create_server(asyncio.Protocol, "127.0.0.1", 0))
-            [(text, end)] = _leaks.open_transports(loop)
-            end()
-            left = _leaks.open_transports(loop)
+            [found] = find_open(loop)
+            text = found.finding.text
+            found.end()
+            left = find_open(loop)
             del server
         finally:
             loop.close()

@@ -20,8 +20,8 @@ ROOMS = {
     "words": ("errors", "_report", "_internals"),
     # decisions in plain code, and facts about the machine
     "plain": (
-        *("_settings", "_repeat", "_lint", "_seconds", "_timers", "_pauses"),
-        *("_modes", "_clockwork", "_clock"),
+        *("_kinds", "_ledger", "_settings", "_allow", "_repeat", "_lint", "_seconds", "_timers"),
+        *("_pauses", "_modes", "_clockwork", "_clock"),
         *("_contexts", "_syscalls", "_patched_time"),
     ),
     # what runs under a test
@@ -41,7 +41,7 @@ ROOMS = {
     ),
     # unittest: lifecycle, limits, audits
     "case": (
-        *("_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
+        *("_audit", "_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
         *("_nested", "_cancellers", "_wide"),
         *("_results", "_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
         *("_failures", "_returned", "_own_fixtures", "_case"),

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import sys
+import textwrap
 import threading
 import unittest
 import warnings
@@ -14,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from asynctesting import AsyncTestCase, LeakError, LeakWarning, _leaks
+from asynctesting._audit import hooks
 from asynctesting._leaks import Collector
 from tests.support import OutcomeAssertions, run_case, spin
 
@@ -45,16 +47,20 @@ class TaskTests(OutcomeAssertions):
         self.assertRegex(
             finding,
             r"^task 'forgotten' waits at  \S+test_leaks\.py:\d+   "
-            r"await asyncio\.Event\(\)\.wait\(\)  # polls for ever$",
+            r"await asyncio\.Event\(\)\.wait\(\)  # polls for ever\n"
+            r"     was made at  \S+test_leaks\.py:\d+   self\.task = asyncio\.create_task",
         )
         test = str(Forgetful("test_it"))
         self.assertEqual(
             str(error),
-            f"1 thing was left behind or hidden by {test}.\n\n  {finding}\n\n"
-            "They were found after the test's cleanups. Await, cancel or close each of them in the "
-            'test\nor its teardown. leaks = "warn" on the class only warns of them, "off" says '
-            "nothing.",
+            f"1 thing was left behind or hidden by {test}.\n\n"
+            + textwrap.indent(finding, "  ")
+            + "\n\nThey were found after the test's cleanups. Await, cancel or close each of them "
+            "in the test\nor its teardown.\nWhat is meant to live on can be allowed:\n"
+            '    @allow_leaks(tasks="forgotten")\n'
+            'leaks = "warn" on the class only warns of them, "off" says nothing.',
         )
+        self.assertEqual(error.kinds, ("tasks",))
 
     def test_a_task_ended_in_time_is_no_leak(self) -> None:
         """In the test, in its teardown or in a cleanup; all of that is before the audit."""
@@ -321,12 +327,11 @@ class TransportTests(OutcomeAssertions):
 
     def test_a_connection_left_open(self) -> None:
         """Transport and protocol say whose it is."""
-        ends: list[socket.socket] = []
+        ends = list(socket.socketpair())  # one end stays open beyond the test
 
         class Connecting(AsyncTestCase):
             async def test_it(self) -> None:
-                left, right = socket.socketpair()
-                ends.append(right)  # its end stays open beyond the test
+                left = ends.pop(0)
                 loop = asyncio.get_running_loop()
                 self.transport, _ = await loop.create_connection(asyncio.Protocol, sock=left)
 
@@ -356,7 +361,7 @@ class TransportTests(OutcomeAssertions):
         self.assertPassed(run_case(Connecting))
 
     def test_a_reader_of_the_users_own_is_no_transport(self) -> None:
-        """A descriptor that is watched by hand is not ours to judge by this name."""
+        """A descriptor that is watched by hand goes with the loop, and is worth a warning."""
 
         class Watching(AsyncTestCase):
             async def test_it(self) -> None:
@@ -365,7 +370,8 @@ class TransportTests(OutcomeAssertions):
                 self.addCleanup(right.close)
                 asyncio.get_running_loop().add_reader(left, print)
 
-        self.assertPassed(run_case(Watching))
+        with self.assertWarnsRegex(LeakWarning, r"descriptor \d+ is still watched for  print\(\)"):
+            self.assertPassed(run_case(Watching))
 
 
 class ClockTests(OutcomeAssertions):
@@ -452,16 +458,18 @@ class LevelTests(OutcomeAssertions):
         self.assertFailsWith(outcome, LeakError)
 
     def test_a_test_that_failed_keeps_its_own_failure(self) -> None:
-        """What it left behind is a note in asyncio's log, as stock would have told it."""
-        with self.assertLogs("asyncio", "WARNING") as log:
-            outcome = run_case(samples.Forgetful, "test_failing")
+        """What it left behind is a note beneath that, however the runner writes it."""
+        outcome = run_case(samples.Forgetful, "test_failing")
 
-        self.assertFailsWith(outcome, AssertionError, "for a reason of its own")
-        test = str(samples.Forgetful("test_failing"))
-        self.assertEqual(len(log.records), 2)
-        self.assertIn(f"{test}: coroutine 'nothing' was never awaited", log.output[0])
-        self.assertIn(f"hidden by {test}, which failed", log.output[1])
-        self.assertIn("KeyError: 'hidden'", log.output[1])
+        error = self.assertFailsWith(outcome, AssertionError, "for a reason of its own")
+        [note] = error.__notes__
+        self.assertTrue(outcome.report.rstrip().endswith(note), outcome.report)
+        head, *lines = note.splitlines()
+        self.assertEqual(head, "The test has also left behind or hidden:")
+        self.assertIn("task 'forgotten' waits at", lines[0])
+        self.assertIn("Task exception was never retrieved", lines[2])
+        self.assertIn("KeyError: 'hidden'", lines[2])
+        self.assertIn("coroutine 'nothing' was never awaited", lines[3])
 
     def test_an_expected_failure_stays_one(self) -> None:
         """It has failed as expected; a leak does not make it another thing."""
@@ -558,14 +566,16 @@ class WindowTests(OutcomeAssertions):
         inner.begin()
         inner.end()
         inner.end()
-        current = _leaks._current.get(threading.get_ident())
+        current = hooks.here()
         outer.end()
 
         self.assertIs(current, outer)
         self.assertFalse(outer.has_findings)
 
 
-class NotALeakTests(OutcomeAssertions):
+class LikelyLeakTests(OutcomeAssertions):
+    """What does no harm to another test, and may well be meant."""
+
     def test_an_async_generator_left_in_the_middle(self) -> None:
         """It is closed with the loop, as ``asyncio.run()`` does."""
         ends: list[str] = []
@@ -582,7 +592,8 @@ class NotALeakTests(OutcomeAssertions):
                 self.numbers = numbers()
                 await anext(self.numbers)
 
-        self.assertPassed(run_case(Iterating))
+        with self.assertWarnsRegex(LeakWarning, "async generator '.*numbers' was begun and not"):
+            self.assertPassed(run_case(Iterating))
         self.assertEqual(ends, ["closed"])
 
     def test_a_timer_that_has_not_fired(self) -> None:
@@ -592,7 +603,8 @@ class NotALeakTests(OutcomeAssertions):
             async def test_it(self) -> None:
                 asyncio.get_running_loop().call_later(60, print)
 
-        self.assertPassed(run_case(Timing))
+        with self.assertWarnsRegex(LeakWarning, r"timer would still call print\(\)"):
+            self.assertPassed(run_case(Timing))
 
 
 if __name__ == "__main__":

@@ -205,7 +205,11 @@ class SettingTests(unittest.TestCase):
 
     def test_a_level_of_leaks(self) -> None:
         """The message lists the levels."""
-        self.assertRefused("Tests.leaks must be 'error', 'warn' or 'off'; got None", leaks=None)
+        self.assertRefused(
+            "Tests.leaks must be 'default', 'error', 'warn' or 'off', or one of these for each "
+            "kind of leak, as in {'tasks': 'warn'}; got None",
+            leaks=None,
+        )
 
     def test_a_loop_factory_that_is_none(self) -> None:
         """A loop, or the name of one, is no factory."""

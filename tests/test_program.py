@@ -163,10 +163,15 @@ class WrongArgumentTests(ProjectTestCase):
         self.assertRefused("argument --timeout: expected one argument", "--timeout")
 
     def test_levels_of_leaks(self) -> None:
-        """One of three."""
+        """One word for all, or one of them for some kinds."""
+        rule = "must be 'default', 'error', 'warn' or 'off'"
         self.assertRefused(
-            "--leaks must be 'error', 'warn' or 'off'; got 'maybe'", "--leaks", "maybe"
+            f"--leaks {rule}, or one of these for each kind of leak, as in {{'tasks': 'warn'}}; "
+            "got 'maybe'",
+            "--leaks",
+            "maybe",
         )
+        self.assertRefused(f"--leaks['tasks'] {rule}; got 'fatal'", "--leaks=tasks=fatal")
         self.assertRefused("argument --leaks: expected one argument", "--leaks")
 
     def test_seeds(self) -> None:
@@ -214,11 +219,14 @@ class WrongArgumentTests(ProjectTestCase):
             ASYNCTESTING_TIMEOUT="soon",
         )
         self.assertRefused(
-            "ASYNCTESTING_LEAKS must be 'error', 'warn' or 'off'; got ''", ASYNCTESTING_LEAKS=""
+            "ASYNCTESTING_LEAKS must be 'default', 'error', 'warn' or 'off', or one of these for "
+            "each kind of leak, as in {'tasks': 'warn'}; got ''",
+            ASYNCTESTING_LEAKS="",
         )
         self.assertRefused(
             "ASYNCTESTING_NONSENSE='1' in the environment is no setting of asynctesting; there are "
-            "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS and ASYNCTESTING_REPORT",
+            "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS, ASYNCTESTING_LEDGER and "
+            "ASYNCTESTING_REPORT",
             "--adopt",
             ASYNCTESTING_NONSENSE="1",
         )

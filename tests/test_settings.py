@@ -9,7 +9,8 @@ from unittest import mock
 
 import asynctesting
 from asynctesting import AsyncTestCase, SettingError, _settings, timeout
-from asynctesting._settings import UNSET, Settings, check_leaks, check_timeout, parse_timeout, read
+from asynctesting._kinds import check_levels
+from asynctesting._settings import UNSET, Settings, check_timeout, parse_timeout, read
 from tests.support import OutcomeAssertions, run_case, settings
 
 
@@ -37,22 +38,6 @@ class CheckTests(unittest.TestCase):
                 str(caught.exception),
                 "Tests.timeout must be a number of real seconds above zero, or None for no limit; "
                 f"got {value!r}",
-            )
-
-    def test_there_are_three_levels_of_leaks(self) -> None:
-        """Each level is taken as it is."""
-        for level in ("error", "warn", "off"):
-            self.assertEqual(check_leaks(level, "leaks"), level)
-
-    def test_another_level_is_quoted(self) -> None:
-        """The message lists the possible ones; ``None`` and ``False`` are none of them."""
-        for value in ("ERROR", "", "warning", None, False):
-            with self.subTest(value=value), self.assertRaises(SettingError) as caught:
-                check_leaks(value, "Tests.leaks")
-
-            self.assertEqual(
-                str(caught.exception),
-                f"Tests.leaks must be 'error', 'warn' or 'off'; got {value!r}",
             )
 
 
@@ -86,7 +71,7 @@ class EnvironmentTests(unittest.TestCase):
         """Each variable sets its own field."""
         found = read({"ASYNCTESTING_TIMEOUT": "5", "ASYNCTESTING_LEAKS": "warn"})
 
-        self.assertEqual(found, Settings(timeout=5.0, leaks="warn"))
+        self.assertEqual(found, Settings(timeout=5.0, leaks=check_levels("warn", "leaks")))
 
     def test_no_limit_is_a_choice(self) -> None:
         """``none`` differs from a variable that is not there."""
@@ -115,7 +100,8 @@ class EnvironmentTests(unittest.TestCase):
         self.assertEqual(
             str(caught.exception),
             "ASYNCTESTING_TIME_OUT='5' in the environment is no setting of asynctesting; there are "
-            "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS and ASYNCTESTING_REPORT",
+            "ASYNCTESTING_TIMEOUT, ASYNCTESTING_LEAKS, ASYNCTESTING_LEDGER and "
+            "ASYNCTESTING_REPORT",
         )
 
     def test_the_environment_is_read_once(self) -> None:
@@ -133,7 +119,10 @@ class EnvironmentTests(unittest.TestCase):
 
     def test_an_unset_value_says_so(self) -> None:
         """In a repr, ``unset`` can't be taken for a value."""
-        self.assertEqual(repr(Settings()), "Settings(timeout=unset, leaks=unset, report=None)")
+        self.assertEqual(
+            repr(Settings()),
+            "Settings(timeout=unset, leaks=unset, report=None, ledger=None)",
+        )
 
 
 class samples:  # noqa: N801 - in a class, so that no runner takes them for tests of its own

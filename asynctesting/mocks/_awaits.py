@@ -10,7 +10,8 @@ from typing import Any
 from unittest import mock
 
 from .. import _internals
-from .._leaks import describe_call, owe
+from .._audit.things import describe_call
+from .._leaks import owe
 from .._report import Place, calling_place
 from ..errors import UnsetError
 from ._doubles import check_delay, pause

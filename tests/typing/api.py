@@ -57,7 +57,8 @@ class StoreTests(AsyncTestCase):
     """Everything that a drop-in must let one write."""
 
     timeout = 5
-    leaks = "warn"
+    leaks = {"tasks": "warn"}
+    allowed_leaks = {"tasks": "poll-*"}
     loop_debug = True
     loop_factory = asyncio.SelectorEventLoop
 
