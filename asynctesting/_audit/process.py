@@ -195,7 +195,7 @@ class _Table:
                 name = name.partition(":")[2].strip("[]")
             text = f"descriptor {fd} is still open: {target}"
             # By these one speaks with a process, and hears of its end.
-            keys = (PROCESS,) if name in ("pipe", "pidfd") else ()
+            keys = (PROCESS,) if name in ("pipe", "socket", "pidfd") else ()
             yield Found(None, Finding("files", name, text), (("fd", fd), *keys))
 
     def forget(self) -> None:
