@@ -99,8 +99,19 @@ def _without_begun(found: list[Found], survivors: Iterable[Any]) -> list[Found]:
 def _look_at_coroutine(coroutine: Any) -> Found | None:
     if inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED:
         return None
+    if _is_call_of_our_mock(coroutine):
+        return None
     finding = describe_coroutine(coroutine, " and is still held")
     return Found(coroutine, finding, (("id", id(coroutine)),))
+
+
+def _is_call_of_our_mock(coroutine: Any) -> bool:
+    """Tell whether *coroutine* is a call that our own mocks keep account of."""
+    if not coroutine.__qualname__.endswith("._execute_mock_call"):
+        return False
+    owner = coroutine.cr_frame.f_locals.get("self")
+    ours = f"{__package__.partition('.')[0]}.mocks"
+    return any(base.__module__.startswith(ours) for base in type(owner).__mro__)
 
 
 def _look_at_generator(generator: Any) -> Found | None:
