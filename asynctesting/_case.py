@@ -572,9 +572,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
         if failure is not None and failed:
             failure.write(outcome.result)
 
-    def _asynctesting_judge_leaks(
-        self, collector: Collector, raised: BaseException | None
-    ) -> None:
+    def _asynctesting_judge_leaks(self, collector: Collector, raised: BaseException | None) -> None:
         outcome = self._outcome
         verdict = collector.tell(str(self), self.id())
         note_passed(self.id())
