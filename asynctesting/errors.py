@@ -124,7 +124,10 @@ class LeakError(AsyncTestingError, AssertionError):
 
 
 class LeakWarning(AsyncTestingError, UserWarning):
-    """What :exc:`LeakError` says, as a warning: for kinds of leaks whose level is ``"warn"``."""
+    """What :exc:`LeakError` says, as a warning: for ``leaks = "warn"``, and for likely bugs.
+
+    Some kinds of leaks are warnings unless ``leaks`` says otherwise, timers and threads for two.
+    """
 
 
 class NotCheckedWarning(AsyncTestingError, RuntimeWarning):
