@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -54,7 +54,6 @@ class Call:
 
     Attributes:
         method: ``"GET"``, ``"POST"``, ...
-        url: The whole URL, with scheme and host.
         headers: The headers, in any case.
         match_info: What the path template of the stub has found, such as ``{"id": "7"}``.
         stub: The stub that has answered, or ``None``.
@@ -69,13 +68,13 @@ class Call:
 
     __slots__ = (
         *("_body", "_form", "connection_id", "exception", "finished", "headers", "match_info"),
-        *("method", "response", "started", "stub", "url"),
+        *("_url", "method", "response", "started", "stub"),
     )
 
     def __init__(
         self,
         method: str,
-        url: URL,
+        url: URL | Callable[[], URL],
         headers: CIMultiDictProxy[str],
         *,
         body: bytes | None = None,
@@ -83,7 +82,7 @@ class Call:
         connection_id: int = 0,
     ) -> None:
         self.method = method
-        self.url = url
+        self._url = url
         self.headers = headers
         self.match_info: Mapping[str, str] = {}
         self.stub: Stub | None = None
@@ -101,6 +100,15 @@ class Call:
 
     def __str__(self) -> str:
         return f"{self.method} {self.url}"
+
+    @property
+    def url(self) -> URL:
+        """The whole URL, with scheme and host."""
+        url = self._url
+        if not isinstance(url, URL):
+            # Made when somebody asks: most requests to a server under test nobody asks about.
+            url = self._url = url()
+        return url
 
     @property
     def path(self) -> str:

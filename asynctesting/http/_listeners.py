@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aiohttp import ClientSession, web
@@ -129,16 +130,9 @@ class Listener:
     def _note(self, request: web.BaseRequest) -> Call:
         transport = request.transport
         connection = None if transport is None else transport.get_extra_info(EXTRA_NAME)
-        target = request.rel_url
         call = Call(
             request.method,
-            URL.build(
-                scheme=self.url.scheme,
-                authority=self.url.raw_authority,
-                path=target.raw_path,
-                query_string=target.raw_query_string,
-                encoded=True,
-            ),
+            partial(_whole_url, self.url, request.rel_url),
             request.headers,
             started=asyncio.get_running_loop().time(),
             connection_id=0 if connection is None else connection.number,
@@ -152,11 +146,19 @@ class Listener:
         if isinstance(response, web.Response) and body is None:
             body = b""
         call.response = CallResponse(
-            response.status,
-            response.headers.copy(),
-            body if isinstance(body, bytes) else None,
+            response.status, response.headers, body if isinstance(body, bytes) else None
         )
         call.finished = asyncio.get_running_loop().time()
+
+
+def _whole_url(host: URL, target: URL) -> URL:
+    return URL.build(
+        scheme=host.scheme,
+        authority=host.raw_authority,
+        path=target.raw_path,
+        query_string=target.raw_query_string,
+        encoded=True,
+    )
 
 
 async def read_body(call: Call, request: web.BaseRequest) -> None:
