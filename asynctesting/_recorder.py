@@ -33,8 +33,8 @@ __unittest = True
 
 #: How many steps a loop remembers.
 STEPS = 4096
-#: How many frames of a wait are noted at most: the outermost ones and the innermost ones.
-FRAMES = 8
+#: How many frames of a wait are noted at most, the innermost ones: asyncio's own have up to four.
+FRAMES = 5
 
 #: In the place of what was waited for: the task was made, or it gave way for a turn.
 MADE, GAVE_WAY = -1, 0
@@ -116,7 +116,7 @@ class RecordingLoop(asyncio.SelectorEventLoop):
                     coroutines.append(inner)
                     inner = inner.cr_await
                 if len(coroutines) > FRAMES:
-                    del coroutines[FRAMES // 2 : -FRAMES // 2]
+                    del coroutines[:-FRAMES]
                 frames: tuple[Any, ...] = ()
                 for inner in coroutines:
                     frame = inner.cr_frame

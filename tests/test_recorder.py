@@ -135,8 +135,8 @@ class StepTests(RecorderCase):
         self.assertEqual([step.waited for step in steps], [MADE, GAVE_WAY])
         self.assertEqual(self.source(steps[1], 1), "await asyncio.sleep(0)")
 
-    def test_deep_waits_keep_both_ends(self) -> None:
-        """The outermost frames and the innermost ones."""
+    def test_of_deep_waits_the_innermost_frames_are_kept(self) -> None:
+        """Where the task waits is there, not what has led to it."""
 
         async def dive(depth: int) -> None:
             if depth:
@@ -149,7 +149,7 @@ class StepTests(RecorderCase):
 
         names = [c.co_name for c, _ in self.of(self.record(main), "main")[-1].lines()]
         self.assertEqual(len(names), FRAMES)
-        self.assertEqual((names[0], names[-1]), ("body", "sleep"))
+        self.assertEqual((names[0], names[-1]), ("dive", "sleep"))
 
     def test_a_cancelled_wait_ends_by_the_one_who_cancels(self) -> None:
         """And cancel() itself, called by the loop, is no step."""
