@@ -281,19 +281,19 @@ class LazyEventLoop(RecordingLoop):
         due_at = math.inf if self.guard is None else self.guard.due_at
         if timeout is not None and self._real_time() + timeout <= due_at + _CLEARLY_LATER:
             return timeout
-        error = _stuck.find_hopeless_wait(self, timeout)
+        hang = _stuck.find_hopeless_wait(self, timeout)
         # A thread may have called us and gone to rest just before we looked at it, or have been
         # let go and not have got its turn yet: then it rests no longer when we look again.
         looks = _stuck.LOOKS if _stuck.has_foreign_threads() else 0
-        while error is not None and not self._ready and looks > 0:
+        while hang is not None and not self._ready and looks > 0:
             looks -= 1
             if self.open_selector().select(_stuck.LOOK_AGAIN):
                 return 0
-            error = _stuck.find_hopeless_wait(self, timeout)
+            hang = _stuck.find_hopeless_wait(self, timeout)
         if self._ready:
             return 0
-        if error is not None:
-            self.fail_stuck(error)
+        if hang is not None:
+            self.fail_stuck(hang())
             return 0
         # A thread that ends without having called us rings no bell.
         return _stuck.LOOK_AGAIN if timeout is None and _stuck.has_foreign_threads() else timeout

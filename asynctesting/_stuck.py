@@ -6,9 +6,11 @@ decides when that is, or how the error reaches the test: the loop does.
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._executor import LEFT_BEHIND, DaemonExecutor
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 __unittest = True
 
 _E = TypeVar("_E", StuckError, DeadlockError, ClockStoppedError, LivelockError, TimeLimitError)
+
+#: Tells of a hang. That takes milliseconds, and where threads go to rest and wake again all the
+#: time, most hangs are none when one looks again: so nothing is told before that.
+Told = Callable[[], Exception]
 
 #: After how many real seconds to look again at threads that end without a sound.
 LOOK_AGAIN = 0.05
@@ -90,8 +96,8 @@ def _has_unknown_threads() -> bool:
     return not native_threads() <= ours
 
 
-def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception | None:
-    """Return what is wrong, if a wait in real time will not end, or not before the test's limit.
+def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Told | None:
+    """Return what tells, if a wait in real time will not end, or not before the test's limit.
 
     Args:
         loop: A loop on real time that is about to wait.
@@ -115,13 +121,13 @@ def find_hopeless_wait(loop: LazyEventLoop, timeout: float | None) -> Exception 
         "Give it longer with @asynctesting.timeout(seconds), or let it sleep on a virtual clock, "
         "which takes no\ntime: VirtualClockMixin."
     )
-    return _told(TimeLimitError, loop, graph, verdict, advice)
+    return functools.partial(_told, TimeLimitError, loop, graph, verdict, advice)
 
 
 def find_deadlock(
     loop: LazyEventLoop, outside: Outside | None, clock: VirtualClock | None
-) -> DeadlockError | None:
-    """Return what is wrong, if nothing can wake *loop* any more."""
+) -> Told | None:
+    """Return what tells, if nothing can wake *loop* any more."""
     if outside is None:
         if can_wake(loop):
             return None
@@ -147,7 +153,7 @@ def find_deadlock(
     else:
         advice = "Whoever should set the event, release the lock or send the reply has ended."
     cycle = [task.get_name() for task in graph.cycle]
-    return _told(DeadlockError, loop, graph, verdict, advice, cycle=cycle)
+    return functools.partial(_told, DeadlockError, loop, graph, verdict, advice, cycle=cycle)
 
 
 def stopped_clock(loop: LazyEventLoop, clock: VirtualClock) -> ClockStoppedError:

@@ -323,8 +323,8 @@ class VirtualEventLoop(LazyEventLoop):
             return []
         # On a clock that is held, too: whatever goes on unseen, a file, a thread or a signal has to
         # bring it here.
-        error: Exception | None = _stuck.find_deadlock(self, self._outside, self.clock)
-        if error is None:
+        hang = _stuck.find_deadlock(self, self._outside, self.clock)
+        if hang is None:
             # A thread that comes to rest, or ends, without having called us rings no bell.
             threads = _stuck.has_foreign_threads()
             return self._wait_really(_stuck.LOOK_AGAIN if threads else None)
@@ -334,9 +334,8 @@ class VirtualEventLoop(LazyEventLoop):
             events = self._wait_really(_stuck.LOOK_AGAIN)
             if events or self._ready or _stuck.find_deadlock(self, self._outside, None) is None:
                 return events
-        if outcome is Idle.HELD:
-            error = _stuck.stopped_clock(self, self.clock)
-        self.fail_stuck(error)
+        held = outcome is Idle.HELD
+        self.fail_stuck(_stuck.stopped_clock(self, self.clock) if held else hang())
         return []
 
     def _check_livelock(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import multiprocessing
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -76,6 +77,34 @@ class FalseVerdictTests(OutcomeAssertions):
         self.assertWoken(start)
 
     @unittest.skipUnless(hasattr(signal, "setitimer"), "needs interval timers")
+    def test_a_thread_that_rests_between_jobs(self) -> None:
+        """As a database's does: each look finds it about to wake, and nothing is told in vain."""
+
+        class Case(AsyncTestCase):
+            async def test_it(self) -> None:
+                loop, jobs = asyncio.get_running_loop(), queue.SimpleQueue[Any]()
+
+                def work() -> None:
+                    while (future := jobs.get()) is not None:
+                        loop.call_soon_threadsafe(future.set_result, "done")
+
+                worker = threading.Thread(target=work)
+                worker.start()
+                for _ in range(200):
+                    jobs.put(future := loop.create_future())
+                    await future
+                jobs.put(None)
+                worker.join()
+
+        with (
+            mock.patch.object(_stuck, "LOOK_AGAIN", 0.05),  # a busy machine lets a thread wait
+            mock.patch.object(_stuck, "explain", wraps=_stuck.explain) as explain,
+        ):
+            for bases in ((Case,), (VirtualClockMixin, Case)):
+                self.assertPassed(run_case(type("Case", bases, {})))
+
+        self.assertEqual(explain.call_count, 0)
+
     def test_an_interval_timer(self) -> None:
         """A handler that was set by signal.signal() is called by setitimer()."""
 
