@@ -11,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from asynctesting import AsyncTestCase, HTTPNetwork, NetworkVerdictError
-from tests.support import Outcome, run_case
+from tests.support import Outcome, run_all, run_case
 
 
 class Case(AsyncTestCase):
@@ -351,6 +351,36 @@ class TellingTests(VerdictCase):
             async def test_it(self) -> None: ...
 
         self.assertIn("was never used", self.finding(Plain))
+
+    def test_a_network_of_a_class(self) -> None:
+        """It lives on the class's loop, and judges when the class is done."""
+        served: list[int] = []
+
+        class Wide(AsyncTestCase):
+            net: HTTPNetwork
+
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                cls.net = await cls.enterClassAsyncContext(HTTPNetwork())
+                cls.net.host("http://a.test").get("/").respond(json=1).repeat()
+                cls.net.host("http://b.test").get("/never")
+
+            async def ask(self) -> None:
+                async with aiohttp.ClientSession() as session:
+                    async with session.get("http://a.test/") as response:
+                        served.append(response.status)
+
+            async def test_one(self) -> None:
+                await self.ask()
+
+            async def test_two(self) -> None:
+                await self.ask()
+
+        outcome = run_all(Wide)
+
+        self.assertEqual(served, [200, 200])
+        self.assertEqual(outcome.testsRun, 2)
+        self.assertIn("stub GET /never at http://b.test was never used", outcome.report)
 
     def test_an_expected_failure(self) -> None:
         """The verdict counts as the failure that was expected."""
