@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         http_response,
         mock_client_session,
     )
+    from .network import MemoryNetwork
 
 __version__ = "0.1.0"
 
@@ -81,6 +82,7 @@ __all__ = [
     "LeakError",
     "LeakWarning",
     "LivelockError",
+    "MemoryNetwork",
     "MonotonicClock",
     "MonotonicClockMixin",
     "NetworkVerdictError",
@@ -119,6 +121,7 @@ __all__ = [
 _LAZY = {
     "AsyncResultMixin": "bridge",
     "FrozenTimeMixin": "clocks",
+    "MemoryNetwork": "network",
     "HTTPNetwork": "http",
     "MonotonicClock": "clocks",
     "MonotonicClockMixin": "clocks",

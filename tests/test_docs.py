@@ -70,6 +70,7 @@ PROMISING = [
     "asynctesting.asgi",
     "asynctesting.http",
     "asynctesting.mocks",
+    "asynctesting.network",
 ]
 
 # Public names whose pages are still to come. A page that describes one takes it off this list.

@@ -51,7 +51,7 @@ ROOMS = {
         *("_parametrize", "pytest_plugin"),
         *("_region", "_monotonic", "_frozen", "_wall", "_virtual", "clocks"),
         *("_bridge", "_bridge_owners", "_async_test", "bridge"),
-        *("_probes", "asgi", "http", "mocks", "aioresponses"),
+        *("network", "_probes", "asgi", "http", "mocks", "aioresponses"),
         *("migrate", "_strict", "_adopt", "_program", "__main__"),
     ),
     # the list of public names

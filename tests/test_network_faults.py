@@ -18,9 +18,10 @@ import httpx
 import uvloop
 import websockets
 from aiohttp import web
+from aiohttp.resolver import AsyncResolver
 
 from asynctesting import AsyncTestCase, VirtualClockMixin
-from asynctesting._network import Host, MemoryNetwork, _tls
+from asynctesting._network import MemoryHost, MemoryNetwork, _resolver, _tls
 from tests.support import run_python, spin
 from tests.test_network import Reader, Writer, ask, echo
 
@@ -243,9 +244,9 @@ class HostFaultTests(VirtualCase):
     async def test_aiohttp_sees_each_fault_as_its_own_error(self) -> None:
         """Because the errors are raised where the system raises them."""
         cases: list[tuple[Any, type[Exception], float]] = [
-            (Host.refuse, aiohttp.ClientConnectorError, 0.0),
-            (Host.dns_error, aiohttp.ClientConnectorError, 0.0),
-            (Host.hang, aiohttp.ServerTimeoutError, 5.0),
+            (MemoryHost.refuse, aiohttp.ClientConnectorError, 0.0),
+            (MemoryHost.dns_error, aiohttp.ClientConnectorError, 0.0),
+            (MemoryHost.hang, aiohttp.ServerTimeoutError, 5.0),
         ]
         limit = aiohttp.ClientTimeout(sock_connect=5)
         for fault, expected, seconds in cases:
@@ -566,6 +567,28 @@ class ClientTests(AsyncTestCase):
 
         with self.assertRaises(OSError):
             urllib.request.urlopen("http://nowhere.invalid/", timeout=5)
+
+    async def test_the_resolver_of_aiodns_asks_the_network(self) -> None:
+        """Where it is installed; on a loop without a network it asks whom it always asked."""
+        asked = []
+
+        async def real(self: Any, host: str, port: int = 0, *args: Any) -> list[Any]:
+            asked.append(host)
+            return []
+
+        self.enterContext(mock.patch.object(AsyncResolver, "resolve", real))
+        self.enterContext(mock.patch.object(_resolver, "_is_needed", lambda: True))
+        resolver: Any = AsyncResolver.__new__(AsyncResolver)
+        async with MemoryNetwork() as net:
+            net.host("shop.test")
+            (found,) = await resolver.resolve("shop.test", 80, socket.AF_INET)
+            self.assertEqual((found["hostname"], found["host"]), ("shop.test", "192.0.2.2"))
+            with self.assertRaises(OSError):
+                await resolver.resolve("nobody.test", 80)
+            await asyncio.to_thread(asyncio.run, resolver.resolve("elsewhere.test"))
+
+        self.assertEqual(asked, ["elsewhere.test"])
+        self.assertIs(AsyncResolver.resolve, real)
 
     def test_aiohttp_is_not_imported_without_need(self) -> None:
         """Plain streams cost no more than they are, where aiodns is not installed."""

@@ -7,11 +7,15 @@ what the protocols were told. The two logs must be the same.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import tracemalloc
 import unittest
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+import aiohttp
+from aiohttp import web
 
 from asynctesting import AsyncTestCase, VirtualClockMixin
 from asynctesting._network import MemoryNetwork, MemoryTransport
@@ -415,6 +419,36 @@ class SizeTests(VirtualClockMixin, AsyncTestCase):
         self.assertEqual(answers, [b"%d\n" % number for number in range(1000)])
         await spin(10)
         self.assertEqual(net.connections, [])
+
+
+class FlatTests(AsyncTestCase):
+    async def test_requests_leave_nothing_behind(self) -> None:
+        """After thousands of them, kept alive or not, there are no more objects than before."""
+        net = await self.enterAsyncContext(MemoryNetwork())
+
+        async def answer(request: web.BaseRequest) -> web.Response:
+            return web.Response(body=bytes(2000))
+
+        runner = web.ServerRunner(web.Server(answer))
+        await runner.setup()
+        self.addAsyncCleanup(runner.cleanup)
+        assert runner.server is not None
+        await net.listen(runner.server, "flat.test", 80)
+
+        async def objects_after(count: int) -> int:
+            for number in range(count):
+                headers = {"Connection": "close"} if number % 2 else {}
+                async with session.get("http://flat.test/", headers=headers) as response:
+                    await response.read()
+            await spin(10)
+            gc.collect()
+            return len(gc.get_objects())
+
+        async with aiohttp.ClientSession() as session:
+            before = await objects_after(500)
+            grown = await objects_after(2_000) - before
+
+        self.assertLess(grown, 1_000, "half an object for each request")
 
 
 if __name__ == "__main__":

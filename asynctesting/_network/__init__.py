@@ -5,22 +5,25 @@
 
 from ._connection import Connection
 from ._guard import Undeclared
-from ._hosts import Host, TLSMode
+from ._hosts import MemoryHost, TLSMode
 from ._link import Link
 from ._methods import network_of
 from ._network import MemoryNetwork
 from ._server import MemoryServer
+from ._sweep import CutSweep, cut_sweep
 from ._transport import MemorySocket, MemoryTransport
 
 __all__ = [
     "Connection",
-    "Host",
+    "CutSweep",
     "Link",
+    "MemoryHost",
     "MemoryNetwork",
     "MemoryServer",
     "MemorySocket",
     "MemoryTransport",
     "TLSMode",
     "Undeclared",
+    "cut_sweep",
     "network_of",
 ]

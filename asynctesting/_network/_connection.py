@@ -9,7 +9,7 @@ from typing import Any
 
 from .._loop import Joint
 from .._report import Place
-from ._hosts import Host
+from ._hosts import MemoryHost
 from ._link import Link
 from ._pipe import Pipe, reset_by_peer
 from ._places import lines_here, place_in
@@ -52,7 +52,7 @@ class Connection(Joint):
         self,
         loop: asyncio.AbstractEventLoop,
         number: int,
-        host: Host | None,
+        host: MemoryHost | None,
         target: str,
         kind: tuple[int, int],
         names: tuple[Any, Any],
@@ -112,6 +112,9 @@ class Connection(Joint):
     def _one_is_gone(self, end: MemoryTransport) -> None:
         end.get_extra_info("socket").close()
         if self.is_closed:
+            if self.host is not None:
+                sent = self.server.outgoing.passed
+                self.host.most_answered = max(self.host.most_answered, sent)
             self.client.outgoing.stop()
             self.server.outgoing.stop()
         self._on_gone(self, end)

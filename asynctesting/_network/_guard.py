@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._report import Place
+from . import _resolver
 from ._places import lines_here, place_in
 from ._transport import format_address
 
@@ -69,20 +70,25 @@ class _Guard:
     def watch(self, network: MemoryNetwork) -> None:
         """Report to *network* from now on."""
         with self._lock:
-            first = not self._networks
-            self._networks = [*self._living(), network]
-            if first:
-                for name in self._METHODS:
-                    setattr(socket.socket, name, self._watched(name))
+            self._keep(self._living())
+            self._keep([*self._networks, network])
 
     def forget(self, network: MemoryNetwork) -> None:
         """Report no more to *network*."""
         with self._lock:
-            before, self._networks = self._networks, self._living()
-            self._networks = [other for other in self._networks if other is not network]
-            if before and not self._networks:
-                for name in self._METHODS:
-                    delattr(socket.socket, name)
+            self._keep([other for other in self._living() if other is not network])
+
+    def _keep(self, networks: list[MemoryNetwork]) -> None:
+        """Report to these; what the process lends us is taken for the first, and given back."""
+        before, self._networks = self._networks, networks
+        if networks and not before:
+            for name in self._METHODS:
+                setattr(socket.socket, name, self._watched(name))
+            _resolver.redirect()
+        elif before and not networks:
+            for name in self._METHODS:
+                delattr(socket.socket, name)
+            _resolver.restore()
 
     def _living(self) -> list[MemoryNetwork]:
         # One that was never left has come to its end with its loop.

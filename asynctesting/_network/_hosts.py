@@ -32,7 +32,7 @@ class _Reach(enum.Enum):
     HANGS = enum.auto()
 
 
-class Host:
+class MemoryHost:
     """A host in a network; :meth:`MemoryNetwork.host` makes it.
 
     All its methods but the asynchronous ones return the host, so that they can be chained.
@@ -51,12 +51,14 @@ class Host:
         self._link: Link | None = None
         self._tls: TLSMode | None = None
         self._rise: asyncio.TimerHandle | None = None
+        #: How many bytes the longest of its connections has answered so far.
+        self.most_answered = 0
 
     def __repr__(self) -> str:
         states = sorted({reach.name.lower() for reach in self._reach.values()})
         if self._dns_error is not None:
             states.append("not in DNS")
-        return f"<Host {self.name!r} {', '.join(self.addresses)} {', '.join(states) or 'up'}>"
+        return f"<MemoryHost {self.name!r} {', '.join(self.addresses)} {', '.join(states) or 'up'}>"
 
     @property
     def connections(self) -> list[Connection]:
@@ -65,7 +67,7 @@ class Host:
 
     # Faults -------------------------------------------------------------------------------------
 
-    def refuse(self, *, address: str | None = None) -> Host:
+    def refuse(self, *, address: str | None = None) -> MemoryHost:
         """Refuse new connections, as if nothing listened; open ones stay.
 
         Args:
@@ -73,7 +75,7 @@ class Host:
         """
         return self._set(_Reach.REFUSES, address)
 
-    def hang(self, *, address: str | None = None) -> Host:
+    def hang(self, *, address: str | None = None) -> MemoryHost:
         """Never answer those who connect; they give up after 127 s, as they do on Linux.
 
         Args:
@@ -81,7 +83,7 @@ class Host:
         """
         return self._set(_Reach.HANGS, address)
 
-    def dns_error(self, code: int = socket.EAI_NONAME) -> Host:
+    def dns_error(self, code: int = socket.EAI_NONAME) -> MemoryHost:
         """Vanish from DNS: looking the name up fails with ``socket.gaierror``.
 
         Args:
@@ -90,7 +92,7 @@ class Host:
         self._dns_error = code
         return self
 
-    def up(self) -> Host:
+    def up(self) -> MemoryHost:
         """Undo :meth:`refuse`, :meth:`hang` and :meth:`dns_error`."""
         self._reach.clear()
         self._dns_error = None
@@ -99,13 +101,13 @@ class Host:
             self._rise = None
         return self
 
-    def reset_connections(self) -> Host:
+    def reset_connections(self) -> MemoryHost:
         """Reset all open connections; both ends see it at once."""
         for connection in self.connections:
             connection.reset()
         return self
 
-    def restart(self, downtime: float = 0.0) -> Host:
+    def restart(self, downtime: float = 0.0) -> MemoryHost:
         """Reset all open connections, refuse new ones for a while, then be up again.
 
         Args:
@@ -128,7 +130,7 @@ class Host:
         cut_after: int | None = None,
         stall_after: int | None = None,
         connect: float = 0.0,
-    ) -> Host:
+    ) -> MemoryHost:
         """Say what the way to this host and back is like, for open connections, too.
 
         Without arguments, it is perfect again.
@@ -152,7 +154,7 @@ class Host:
             connection.relink(self._link)
         return self
 
-    def tls(self, mode: TLSMode) -> Host:
+    def tls(self, mode: TLSMode) -> MemoryHost:
         """Say how TLS is done with this host, for new connections.
 
         Args:
@@ -166,7 +168,7 @@ class Host:
         self._tls = mode
         return self
 
-    def _set(self, reach: _Reach, address: str | None) -> Host:
+    def _set(self, reach: _Reach, address: str | None) -> MemoryHost:
         if address is not None and address not in self.addresses:
             raise ValueError(
                 f"{address!r} is no address of {self.name!r}, which has {', '.join(self.addresses)}"

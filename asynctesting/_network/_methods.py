@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _addresses, _resolver, _tls
+from . import _addresses, _tls
 from ._hosts import connect_error
 from ._loopback import LoopbackServer
 from ._server import MemoryServer, listening_socket
@@ -72,12 +72,10 @@ class Methods:
         setattr(loop, _ATTRIBUTE, network)
         for name in _NAMES:
             setattr(loop, name, getattr(methods, name))
-        _resolver.redirect()
         return methods
 
     def restore(self) -> None:
         """Give the loop its own methods back."""
-        _resolver.restore()
         vars(self._loop).pop(_ATTRIBUTE, None)
         for name in _NAMES:
             if name in self._before:

@@ -24,7 +24,7 @@ from . import _addresses, _tls
 from ._addresses import Name
 from ._connection import Connection
 from ._guard import Undeclared, guard
-from ._hosts import TLS_MODES, Host, TLSMode, connect_error, gaierror
+from ._hosts import TLS_MODES, MemoryHost, TLSMode, connect_error, gaierror
 from ._loopback import LoopbackServer
 from ._methods import Methods
 from ._server import Factory, MemoryServer, listening_socket
@@ -57,7 +57,7 @@ class MemoryNetwork(Joint):
     Args:
         tls: What becomes of TLS where both sides agree to do it: ``"strip"`` leaves it out,
             ``"real"`` does it with a throwaway authority that clients are made to trust. See
-            :meth:`Host.tls` for single hosts.
+            :meth:`MemoryHost.tls` for single hosts.
         transport: ``"memory"``, or ``"loopback"`` for real sockets on 127.0.0.1, for clients that
             read and write a socket with ``loop.sock_recv()`` and ``loop.sock_sendall()``. There
             links, faults of TLS and :attr:`connections` are not to be had, and TLS is never left
@@ -97,8 +97,8 @@ class MemoryNetwork(Joint):
         self.tls: TLSMode = tls
         self.transport = transport
         self.undeclared: list[Undeclared] = []
-        self._hosts: dict[str, Host] = {}
-        self._by_address: dict[str, Host] = {}
+        self._hosts: dict[str, MemoryHost] = {}
+        self._by_address: dict[str, MemoryHost] = {}
         self._fresh_addresses = _addresses.fresh_addresses()
         # Who listens: by address and port, and by path.
         self._servers: dict[Any, MemoryServer] = {}
@@ -177,7 +177,7 @@ class MemoryNetwork(Joint):
 
     # Hosts --------------------------------------------------------------------------------------
 
-    def host(self, name: str, *, addresses: Sequence[str] | None = None) -> Host:
+    def host(self, name: str, *, addresses: Sequence[str] | None = None) -> MemoryHost:
         """Declare a host, or return the one of that name.
 
         Args:
@@ -208,7 +208,7 @@ class MemoryNetwork(Joint):
             other = self._by_address.get(address)
             if other is not None:
                 raise ValueError(f"{address} belongs to host {other.name!r}")
-        self._hosts[key] = host = Host(self, key, wanted)
+        self._hosts[key] = host = MemoryHost(self, key, wanted)
         self._by_address.update(dict.fromkeys(wanted, host))
         return host
 
@@ -227,7 +227,7 @@ class MemoryNetwork(Joint):
         return (next(a for a in self._fresh_addresses if a not in self._by_address),)
 
     @property
-    def hosts(self) -> list[Host]:
+    def hosts(self) -> list[MemoryHost]:
         """The declared hosts, in order."""
         return list(self._hosts.values())
 
@@ -575,7 +575,7 @@ class MemoryNetwork(Joint):
         )
         raise error
 
-    async def reach(self, address: str, port: int) -> tuple[Host | None, MemoryServer]:
+    async def reach(self, address: str, port: int) -> tuple[MemoryHost | None, MemoryServer]:
         """Return who listens at an address, after the time that connecting takes.
 
         Raises:
@@ -589,7 +589,7 @@ class MemoryNetwork(Joint):
             raise self._unreachable(host, address, port)
         return host, server
 
-    def _unreachable(self, host: Host | None, address: str, port: int) -> OSError:
+    def _unreachable(self, host: MemoryHost | None, address: str, port: int) -> OSError:
         error = connect_error(errno.ECONNREFUSED, address, port)
         if host is None and not self._was_served(address, port):
             self.note_undeclared("connection", address, port)
@@ -665,7 +665,7 @@ class MemoryNetwork(Joint):
         kind: tuple[int, int],
         names: tuple[Any, Any],
         *,
-        host: Host | None,
+        host: MemoryHost | None,
         target: str,
         context: ssl_module.SSLContext | None,
         server_hostname: str | None,
@@ -735,7 +735,7 @@ class MemoryNetwork(Joint):
 
     def _agree_on_tls(
         self,
-        host: Host | None,
+        host: MemoryHost | None,
         server: MemoryServer,
         context: ssl_module.SSLContext | None,
         name: Any,

@@ -52,7 +52,6 @@ class Pipe(Joint):
         "_free_at",
         "_link",
         "_loop",
-        "_passed",
         "_scheduled",
         "_sent_end",
         "_timer",
@@ -60,6 +59,7 @@ class Pipe(Joint):
         "_under_way",
         "backlog_size",
         "is_answer",
+        "passed",
         "receiver",
         "sender",
         "unread",
@@ -83,7 +83,8 @@ class Pipe(Joint):
         self._end: End | None = None
         self._sent_end: End | None = None
         self._ended: End | None = None
-        self._passed = 0
+        #: How many bytes have left the sender.
+        self.passed = 0
         self._free_at = 0.0
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -94,7 +95,7 @@ class Pipe(Joint):
         """Take *data* on its way, or into the backlog where there is no room."""
         size = len(data)
         if self._link is None and not self.backlog_size and size + self.unread <= WINDOW:
-            self._passed += size
+            self.passed += size
             self._arrived.append(data)
             self.unread += size
             if not self._scheduled:
@@ -135,14 +136,14 @@ class Pipe(Joint):
             return WINDOW - self.unread - self._under_way
         return min(
             link.window - self.unread - self._under_way,
-            link.allowance(self._passed, self.is_answer),
+            link.allowance(self.passed, self.is_answer),
         )
 
     def _push(self) -> None:
         """Move from the backlog what there is room for."""
         while self.backlog_size:
             link = self._link
-            if link is not None and link.is_cut(self._passed, self.is_answer):
+            if link is not None and link.is_cut(self.passed, self.is_answer):
                 self.reset()
                 self.sender.lose(reset_by_peer())
                 return
@@ -156,7 +157,7 @@ class Pipe(Joint):
                 chunk = view[: int(room)]
             self.backlog_size -= len(chunk)
             if link is None:
-                self._passed += len(chunk)
+                self.passed += len(chunk)
                 self._arrived.append(chunk)
                 self.unread += len(chunk)
                 self._wake()
@@ -169,7 +170,7 @@ class Pipe(Joint):
         size = link.piece or len(chunk)
         pieces = [chunk] if size >= len(chunk) else _pieces(chunk, size)
         for piece in pieces:
-            self._passed += len(piece)
+            self.passed += len(piece)
             self._under_way += len(piece)
             self._free_at = max(self._loop.time(), self._free_at)
             if link.rate is not None:
@@ -181,7 +182,7 @@ class Pipe(Joint):
         end, link = self._end, self._link
         if end is None or end is self._sent_end:
             return
-        if link is not None and link.is_stalled(self._passed, self.is_answer):
+        if link is not None and link.is_stalled(self.passed, self.is_answer):
             return
         self._sent_end = end
         if link is None:

@@ -9,38 +9,31 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.util
-import threading
 from typing import Any
 
 __unittest = True
 
-_lock = threading.Lock()
-_users = 0
 _original: Any = None
 
 
 def redirect() -> None:
-    """Send lookups to the loop, until :func:`restore` was called as often."""
-    global _users, _original
-    with _lock:
-        _users += 1
-        if _users == 1 and _is_needed():
-            from aiohttp.resolver import AsyncResolver
+    """Send lookups to the loop that has a network, until :func:`restore` is called."""
+    global _original
+    if _is_needed():
+        from aiohttp.resolver import AsyncResolver
 
-            _original = AsyncResolver.resolve
-            AsyncResolver.resolve = _resolve  # type: ignore[method-assign]
+        _original = AsyncResolver.resolve
+        AsyncResolver.resolve = _resolve  # type: ignore[method-assign]
 
 
 def restore() -> None:
     """Leave lookups as they were."""
-    global _users, _original
-    with _lock:
-        _users -= 1
-        if _users == 0 and _original is not None:
-            from aiohttp.resolver import AsyncResolver
+    global _original
+    if _original is not None:
+        from aiohttp.resolver import AsyncResolver
 
-            AsyncResolver.resolve = _original  # type: ignore[method-assign]
-            _original = None
+        AsyncResolver.resolve = _original  # type: ignore[method-assign]
+        _original = None
 
 
 @functools.cache

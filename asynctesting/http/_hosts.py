@@ -26,7 +26,7 @@ from ._stubs import Stub, give, make_stub
 from ._verdict import describe_unmatched, user_place
 
 if TYPE_CHECKING:
-    from .._network import Host as MemoryHost
+    from .._network import MemoryHost
     from ._net import HTTPNetwork
 
 __unittest = True

@@ -19,7 +19,7 @@ from .._seconds import Seconds
 from ._calls import Call, CallLog, CallResponse
 
 if TYPE_CHECKING:
-    from .._network import Host as MemoryHost
+    from .._network import MemoryHost
     from ._net import HTTPNetwork
 
 __unittest = True

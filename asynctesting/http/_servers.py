@@ -21,7 +21,7 @@ from ._stubs import lose_client
 from ._verdict import describe_exception
 
 if TYPE_CHECKING:
-    from .._network import Host as MemoryHost
+    from .._network import MemoryHost
     from ._net import HTTPNetwork
 
 __unittest = True

@@ -25,6 +25,7 @@ from asynctesting import (
     HTTPNetwork,
     LeakError,
     LeakWarning,
+    MemoryNetwork,
     NotCheckedWarning,
     SettingError,
     SilentPassError,
@@ -34,6 +35,7 @@ from asynctesting import (
 from asynctesting.aioresponses import CallbackResult, RequestCall, aioresponses
 from asynctesting.http import Call, Server, Stub, partial
 from asynctesting.mocks import AsyncMock, MagicMock
+from asynctesting.network import Connection, CutSweep, MemoryHost, cut_sweep
 
 
 @contextlib.asynccontextmanager
@@ -194,6 +196,18 @@ async def use_a_network(case: AsyncTestCase) -> None:
     assert_type(server.assert_raised(ValueError), ValueError)
     net.host(1)  # type: ignore[arg-type]
     HTTPNetwork(tls="none")  # type: ignore[arg-type]
+
+
+async def use_a_memory_network() -> None:
+    with MemoryNetwork(tls="real", transport="loopback") as net:
+        host = net.host("a.test", addresses=["192.0.2.7"]).link(latency=0.1).tls("expired")
+        assert_type(host, MemoryHost)
+        await net.listen(asyncio.Protocol, "a.test", 80)
+        net.pass_through("b.test", port=80)
+        assert_type(net.connections, list[Connection])
+        assert_type(await cut_sweep(host, responses, errors=OSError), CutSweep)
+    net.host(1)  # type: ignore[arg-type]
+    host.tls("none")  # type: ignore[arg-type]
 
 
 async def responses() -> None:
