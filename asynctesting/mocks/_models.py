@@ -13,18 +13,15 @@ from typing import Any
 from unittest import mock
 
 from .. import _internals
+from ._annotations import UNKNOWN, Gives, Shape, fits
 from ._awaits import AsyncMock, AwaitLog, MagicMock, exhausted, is_iterator
 from ._doubles import async_cm, async_gen, check_delay, pause
 from ._spec import (
-    UNKNOWN,
     Call,
-    Gives,
     Method,
     Nested,
-    Shape,
     Spec,
     Value,
-    fits,
     read_constructor,
     returned_by_await,
 )
