@@ -403,9 +403,6 @@ def _birth_plan() -> _BirthPlan:
         loop.close()
 
 
-#: Who makes loops in a thread, by its number, where that is somebody else for the time being.
-makers: dict[int, Callable[[], asyncio.AbstractEventLoop]] = {}
-
 _lazy_works: bool | None = None
 
 

@@ -10,7 +10,6 @@ loop as it was.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
@@ -27,7 +26,8 @@ from ._audit.loop import (
 from ._audit.things import SESSION, is_of_aiohttp
 from ._executor import DaemonExecutor
 from ._leaks import Collector
-from ._loop import LazyEventLoop, lazy_loop_works, makers
+from ._loop import LazyEventLoop, lazy_loop_works
+from ._loop_makers import maker_here
 from ._phases import Loop, Phases, abandon, abandoned
 from ._report import describe_tasks, indent
 from ._watchdog import Interruption, Watch
@@ -76,7 +76,7 @@ class Scope(Phases):
         self.collector = collector
         self._context = context
         # In a region of virtual time, its loops.
-        self._factory = factory or makers.get(threading.get_ident())
+        self._factory = factory or maker_here()
         self._debug = debug
         self._close_with = close_loop
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from . import _loop_makers
 from ._clock import Mode, VirtualClock
-from ._loop import makers
 from ._patched_time import TimePatch
 from ._region import REGION, Region, check_by_name, check_switch, refuse_class
 from ._seconds import Seconds
@@ -35,7 +34,8 @@ class VirtualRegion(Region):
         loop = asyncio._get_running_loop()
         if loop is None:
             clock, end = self.begin_clock()
-            give_back = _serve_new_loops(clock)
+            # A partial is equal to no other one, so each region ends its own.
+            give_back = _loop_makers.begin(functools.partial(loop_for_test, clock))
 
             def end_both() -> None:
                 give_back()
@@ -104,37 +104,6 @@ class VirtualRegion(Region):
                 return function(*args, **kwargs)
 
         return wrapper
-
-
-def _serve_new_loops(clock: VirtualClock) -> Callable[[], None]:
-    """Have ``asyncio.run()`` and our bridge, in this thread, make loops that obey *clock*.
-
-    asyncio's all ask ``new_event_loop()`` unless they are given a factory. No policy is touched.
-
-    Returns:
-        What undoes it.
-    """
-    thread = threading.get_ident()
-    maker, maker_before = functools.partial(loop_for_test, clock), makers.get(thread)
-    makers[thread] = maker
-    before = asyncio.events.new_event_loop
-
-    def new_event_loop() -> asyncio.AbstractEventLoop:
-        return maker() if threading.get_ident() == thread else before()
-
-    places = [place for place in (asyncio, asyncio.events) if place.new_event_loop is before]
-    for place in places:
-        place.new_event_loop = new_event_loop  # type: ignore[attr-defined]
-
-    def give_back() -> None:
-        del makers[thread]
-        if maker_before is not None:
-            makers[thread] = maker_before
-        for place in places:
-            if place.new_event_loop is new_event_loop:
-                place.new_event_loop = before  # type: ignore[attr-defined]
-
-    return give_back
 
 
 _is_async = inspect.iscoroutinefunction

@@ -457,6 +457,54 @@ class VirtualClockRegionTests(OutcomeAssertions):
             asyncio.run(asyncio.sleep(7))
         self.assertEqual((outer.elapsed, inner.elapsed), (7, 5))
 
+    def test_regions_may_end_in_any_order(self) -> None:
+        """Those of several threads do; whatever the order, the stock loops are back at the end."""
+        before = asyncio.new_event_loop, asyncio.events.new_event_loop, time.monotonic
+        with ThreadPoolExecutor(1) as pool:
+            region = virtual_clock()
+            pool.submit(region.__enter__).result()
+            with virtual_clock() as clock:
+                pool.submit(region.__exit__, None, None, None).result()
+                asyncio.run(asyncio.sleep(5))
+            self.assertEqual(clock.elapsed, 5)
+        self.assertEqual(
+            (asyncio.new_event_loop, asyncio.events.new_event_loop, time.monotonic), before
+        )
+        asyncio.run(self.check_loop_is_stock())
+
+    def test_regions_of_one_thread_may_overlap(self) -> None:
+        """The latest one that is still open makes the loops."""
+        first, second = virtual_clock(), virtual_clock()
+        clocks = [first.__enter__(), second.__enter__()]
+
+        first.__exit__(None, None, None)
+        asyncio.run(asyncio.sleep(5))
+        second.__exit__(None, None, None)
+
+        self.assertEqual([clock.elapsed for clock in clocks], [0, 5])
+        asyncio.run(self.check_loop_is_stock())
+
+    async def check_loop_is_stock(self) -> None:
+        self.assertNotIsInstance(asyncio.get_running_loop(), VirtualEventLoop)
+
+    def test_a_patch_of_somebody_else_is_left_in_place(self) -> None:
+        """What replaces new_event_loop() meanwhile stays, and still works afterwards."""
+        with virtual_clock():
+            ours = asyncio.new_event_loop
+            patch = mock.patch("asyncio.new_event_loop", lambda: ours())
+            patch.start()
+
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            self.assertNotIsInstance(loop, VirtualEventLoop)
+
+        # A patch that ends later puts back what it has found: our stand-in.
+        patch.stop()
+        self.addCleanup(setattr, asyncio, "new_event_loop", asyncio.events.new_event_loop)
+        with virtual_clock(), ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.new_event_loop).result().close()
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            self.assertNotIsInstance(loop, VirtualEventLoop)
+
     def test_inside_a_virtual_loop_it_changes_the_mode(self) -> None:
         """In a test that has a clock it is a region of that clock."""
 

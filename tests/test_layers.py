@@ -36,7 +36,7 @@ ROOMS = {
             "_inflight",
             "_stuck",
         ),
-        *("_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
+        *("_loop_makers", "_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
         "_network",
     ),
     # unittest: lifecycle, limits, audits
