@@ -105,6 +105,21 @@ class FileTests(unittest.TestCase):
                 self.assertIn("re-export", [item.topic for item in base.findings])
                 self.assertFalse(outcomes["test_it.py"].changed)
 
+    def test_a_conftest_that_gives_to_all(self) -> None:
+        """What it has chosen for every test below it keeps these as they are, and no others."""
+        test = "import pytest\n\n@pytest.mark.asyncio\nasync def test_it():\n    pass\n"
+        for topic, text in (
+            ("event-loop", "def event_loop(): yield new()\n"),
+            ("autouse", "@pytest.fixture(autouse=True)\ndef always(): pass\n"),
+        ):
+            with self.subTest(topic=topic):
+                outcomes = self.migrated({"conftest.py": text, "test_it.py": test})
+                self.assertFalse(outcomes["test_it.py"].changed)
+                (finding,) = outcomes["test_it.py"].findings
+                self.assertEqual((finding.line, finding.topic), (1, topic))
+                outcomes = self.migrated({"helpers.py": text, "test_it.py": test})
+                self.assertTrue(outcomes["test_it.py"].changed)
+
     def test_a_test_that_another_file_calls(self) -> None:
         """It stays one that can be called."""
         outcomes = self.migrated(

@@ -443,6 +443,26 @@ class NativeTests(RuleTestCase):
             (5, "decorators"),
         )
 
+    def test_a_decorator_that_does_more_than_run(self) -> None:
+        """It goes on as it did, and is listed."""
+        self.assertLeaves(
+            """
+            import asyncio, functools, unittest
+
+            def limited(function):
+                @functools.wraps(function)
+                def wrapper(*args):
+                    asyncio.run(asyncio.wait_for(function(*args), 30))
+                return wrapper
+
+            class Tests(unittest.TestCase):
+                @limited
+                async def test_it(self):
+                    await f()
+            """,
+            (10, "decorators"),
+        )
+
     def test_a_helper_that_runs_the_loop(self) -> None:
         """Who calls it stays, too."""
         self.assertLeaves(
@@ -538,6 +558,47 @@ class NativeTests(RuleTestCase):
         self.assertIn("class Base(AsyncTestCase)", after)
         self.assertIn("    def setUp(self):\n        super().setUp()\n", after)
         self.assertEqual([(item.line, item.topic) for item in findings], [(9, "hooks")])
+
+    def test_a_hook_that_is_taken(self) -> None:
+        """A set-up that runs the loop never takes the place of one that awaits already."""
+        for head, body in (
+            (
+                "class Tests(unittest.IsolatedAsyncioTestCase):",
+                "    async def asyncSetUp(self): a()",
+            ),
+            (
+                "class Base(unittest.IsolatedAsyncioTestCase):\n"
+                "    async def asyncSetUp(self): a()\n\nclass Tests(Base):",
+                "",
+            ),
+            ("class Tests(AioHTTPTestCase):", "    async def setUpAsync(self): a()"),
+            (
+                "class Base(AioHTTPTestCase):\n    async def setUpAsync(self): a()\n\n"
+                "class Tests(Base):",
+                "",
+            ),
+            ("class Tests(AioHTTPTestCase):", ""),
+        ):
+            with self.subTest(head=head, body=body):
+                after, findings = self.migrated_by(
+                    "aiohttp", "loop",
+                    before="import asyncio, unittest\n"
+                    "from aiohttp.test_utils import AioHTTPTestCase\n\n"
+                    f"{head}\n{body}\n    def setUp(self):\n        asyncio.run(b())\n",
+                )  # fmt: skip
+                self.assertIn("    def setUp(self):\n        asyncio.run(b())\n", after)
+                self.assertEqual([item.topic for item in findings], ["hooks"])
+
+    def test_a_hook_that_calls_the_one_of_aiohttp(self) -> None:
+        """Its own set-up comes first then, as it did."""
+        after, findings = self.migrated_by(
+            "aiohttp", "loop",
+            before="from aiohttp.test_utils import AioHTTPTestCase\n\n"
+            "class Tests(AioHTTPTestCase):\n    def setUp(self):\n        super().setUp()\n"
+            "        self.x = self.loop.run_until_complete(f())\n",
+        )  # fmt: skip
+        self.assertEqual(findings, ())
+        self.assertIn("        await super().asyncSetUp()\n        self.x = await f()\n", after)
 
     def test_classes_that_stay(self) -> None:
         """A loop for the class, two loops, a base from elsewhere."""

@@ -257,6 +257,7 @@ text''')
             ("marks", f"{mark}@pytest.mark.xfail\nasync def test_it(): pass\n"),
             ("marks", "async def test_it(): pass\n"),
             ("names", f"{mark}async def test_it(): pass\n\nAGAIN = test_it\n"),
+            ("names", f"{mark}async def test_it(): a.__b\n"),
             (
                 "parametrize",
                 f"{mark}@pytest.mark.parametrize('n', [1], ids=['a'])\n"
@@ -278,6 +279,31 @@ text''')
                 self.assertIn(f"\n{text}", after)
                 self.assertIn("    async def test_that(self): pass\n", after)
                 self.assertEqual([item.topic for item in findings], [topic])
+
+    def test_what_pytest_gives_to_all_keeps_the_file(self) -> None:
+        """Loops, set-ups and marks that no method of unittest's would get."""
+        for topic, text in (
+            ("event-loop", "@pytest.fixture\ndef event_loop(): yield new()\n"),
+            ("event-loop", "@pytest.fixture(scope='session')\ndef event_loop_policy(): pass\n"),
+            ("set-up", "def setup_function(function): pass\n"),
+            ("set-up", "def teardown_module(): pass\n"),
+            ("marks", "pytestmark = pytest.mark.usefixtures('db')\n"),
+            ("marks", "pytestmark = [pytest.mark.slow]\n"),
+        ):
+            with self.subTest(text=text):
+                after, findings = self.migrated(
+                    f"import pytest\n\n{text}\n@pytest.mark.asyncio\nasync def test_it(): pass\n"
+                )
+                self.assertNotIn("AsyncTestCase", after)
+                self.assertEqual([item.topic for item in findings], [topic])
+
+    def test_auto_mode_is_listed(self) -> None:
+        """A test without any mark, in a file that imports nothing of pytest's."""
+        self.assertLeaves("async def test_it():\n    pass\n", (1, "marks"))
+
+    def test_a_star_import(self) -> None:
+        """Its names can't be seen, so they are listed."""
+        self.assertLeaves("from pytest_asyncio import *\n", (1, "star-import"))
 
     def test_autouse_keeps_the_file(self) -> None:
         """A fixture that reaches every test reaches no method of unittest's."""

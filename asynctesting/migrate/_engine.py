@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from ._facts import package_of, read_module
 from ._index import Project
-from ._model import Family, Finding, ModuleFacts, Outcome, Sort
+from ._model import Family, Finding, Kind, ModuleFacts, Outcome, Sort
 from ._names import functions_in, read_names
 from ._rules import RULES
 from ._survey import Rule, View
@@ -52,6 +52,10 @@ _LINES_FOR_A_POOL = 8_000
 _ROUNDS = 6
 _FRAMEWORKS = frozenset({"asynctest", "aiounittest", "pytest", "pytest_asyncio", "asynctesting"})
 _STOCK = "unittest.IsolatedAsyncioTestCase"
+_STARS = {
+    "asynctest": "asynctest", "aiounittest": "aiounittest", "tornado.testing": "tornado",
+    "aiohttp.test_utils": "aiohttp", "pytest_asyncio": "pytest-asyncio",
+}  # fmt: skip
 _SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist"})
 
 
@@ -72,7 +76,7 @@ class _Work:
     runners: frozenset[str]
     decorators: frozenset[str]
     options: Options
-    autouse: bool
+    pytest_wide: tuple[str, str] | None
     loopers: frozenset[str]
     exported: frozenset[str]
     tests_used: frozenset[str]
@@ -180,10 +184,11 @@ def _round(
     ]
     surveys = list(run(f"deciding{title}", _survey, works))
     # No rule has anything to do with a file that none has looked at.
-    works, surveys = (
-        [work for work, found in zip(works, surveys, strict=True) if found],
-        [found for found in surveys if found],
-    )
+    kept = [
+        (work, found) for work, found in zip(works, surveys, strict=True)
+        if found or any(map(_rule_of_star, work.facts.stars))
+    ]  # fmt: skip
+    works, surveys = [work for work, _ in kept], [found for _, found in kept]
     blocked = _blocked(project, works, surveys)
     works = [replace(work, blocked=blocked.get(work.facts.path, {})) for work in works]
     return {outcome.path: outcome for outcome in run(f"rewriting{title}", _rewrite, works)}
@@ -294,7 +299,7 @@ def _works(project: Project, modules: Sequence[ModuleFacts], options: Options) -
             runners[module.path],
             decorators[module.path],
             options,
-            project.autouse(module),
+            project.pytest_wide(module),
             loopers[module.path],
             exports[module.path],
             tests_used,
@@ -313,11 +318,32 @@ def _is_relevant(work: _Work) -> bool:
         any(full.partition(".")[0] in _FRAMEWORKS or full == _STOCK for full in names)
         or bool(work.runners or work.decorators)
         or (work.facts.awaited and work.mocks_with_awaited)
+        or any(map(_rule_of_star, work.facts.stars))
+        or any(
+            name.startswith("test") and function.kind is Kind.ASYNC
+            for name, function in work.facts.functions.items()
+        )
         or any(
             family.kin_runs or family.kin_roots - {"unittest.TestCase"}
             for family in work.families.values()
         )
     )
+
+
+def _rule_of_star(module: str) -> str:
+    """Return the rule whose names ``from module import *`` brings, or ``""``."""
+    package = next((name for name in _STARS if f"{module}.".startswith(f"{name}.")), "")
+    return _STARS.get(package, "")
+
+
+def _star_imports(work: _Work, view: View) -> Iterator[Finding]:
+    """Yield what no rule can see, because the names of it are not written down."""
+    for node in ast.walk(view.tree) if work.facts.stars else ():
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and not node.level:
+            rule = _rule_of_star(node.module or "")
+            if rule in work.options.rules:
+                text = f"what comes from {node.module} is not named, so nothing of it is rewritten"
+                yield Finding(node.lineno, rule, "star-import", text, Sort.LEFT)
 
 
 def _view(work: _Work, text: str) -> View:
@@ -330,7 +356,7 @@ def _view(work: _Work, text: str) -> View:
         work.runners,
         work.decorators,
         work.options.bridge,
-        work.autouse,
+        work.pytest_wide,
         work.loopers,
         work.exported,
         work.tests_used,
@@ -407,6 +433,7 @@ def _rewritten(work: _Work) -> Outcome:
     text = before = _text_of(work)
     findings: list[Finding] = []
     view = _view(work, text)
+    findings += _star_imports(work, view)
     for rule in _rules(work.options):
         if not rule.concerns(view):
             continue

@@ -26,6 +26,9 @@ HOOKS = frozenset(
     | {"setUpAsync", "tearDownAsync", "run"}
 )
 
+# What pytest-asyncio asks for the loop of every test.
+_LOOP_HOOKS = frozenset({"event_loop", "event_loop_policy", "pytest_asyncio_loop_factories"})
+
 
 def module_name(path: str) -> str:
     """Return the dotted name by which the file at *path* is most likely imported."""
@@ -80,7 +83,7 @@ def read_module(path: str, text: str) -> ModuleFacts:
         classes[qualname] = _read_class(path, qualname, node, names)
     return ModuleFacts(
         path, name, imports, classes, functions, frozenset(runners), frozenset(decorators),
-        text.count("\n") + 1, autouse=_has_autouse(nodes),
+        text.count("\n") + 1, pytest_wide=_pytest_wide(tree, nodes),
         loopers=frozenset(loopers),
         torn=frozenset(full for fulls in names.torn.values() for full in fulls.split(" or ")),
         stars=frozenset(_stars(nodes, package_of(path, name))),
@@ -141,14 +144,20 @@ def _stray_hooks(node: ast.ClassDef) -> Iterator[str]:
                 yield inner.attr
 
 
-def _has_autouse(nodes: Iterable[ast.AST]) -> bool:
-    """Tell whether a fixture of pytest's is used by tests that don't ask for it."""
-    return any(
-        isinstance(node, ast.keyword)
-        and node.arg == "autouse"
-        and not (isinstance(node.value, ast.Constant) and not node.value.value)
-        for node in nodes
-    )
+def _pytest_wide(tree: ast.Module, nodes: Iterable[ast.AST]) -> tuple[str, str] | None:
+    """Return the topic and the text of what pytest gives to tests that don't ask for it."""
+    for item in tree.body:
+        if isinstance(item, FunctionNode) and item.name in _LOOP_HOOKS:
+            return "event-loop", f"{item.name} chooses the loop of all tests that it is near"
+    for node in nodes:
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "autouse"
+            and not (isinstance(node.value, ast.Constant) and not node.value.value)
+        ):
+            text = "a fixture with autouse=True reaches its tests without being asked for"
+            return "autouse", text
+    return None
 
 
 def _read_class(path: str, qualname: str, node: ast.ClassDef, names: Names) -> ClassFacts:

@@ -37,6 +37,10 @@ class Project:
         self._known_relatives: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         self._bases: dict[tuple[str, str], list[ClassFacts | str]] = {}
         self._children: dict[tuple[str, str], list[ClassFacts]] = {}
+        self._conftests_with_more = [
+            module for module in self.modules.values()
+            if module.pytest_wide and Path(module.path).name == "conftest.py"
+        ]  # fmt: skip
         for module in self.modules.values():
             for facts in module.classes.values():
                 self._bases[facts.key] = bases = [
@@ -138,7 +142,9 @@ class Project:
     def runs(self, facts: ClassFacts) -> bool:
         """Tell whether a class runs a loop, itself or through a home-made tool."""
         if self._tools is None:
-            self._tools = self.home_made("runners"), self.home_made("decorators")
+            whole, loopers = self.home_made("decorators"), self.home_made("loopers")
+            wrapping = {path: names | loopers[path] for path, names in whole.items()}
+            self._tools = self.home_made("runners"), wrapping
         runners, decorators = (tools[facts.path] for tools in self._tools)
         imports = self.modules[facts.path].imports
         return (
@@ -218,17 +224,15 @@ class Project:
         roots, unknown, _ = self._above(facts)
         return not roots and not unknown and not (HOOKS & facts.methods.keys())
 
-    def autouse(self, module: ModuleFacts) -> bool:
-        """Tell whether pytest uses a fixture for the tests of a file without being asked."""
-        if module.autouse:
-            return True
+    def pytest_wide(self, module: ModuleFacts) -> tuple[str, str] | None:
+        """Return topic and text of what pytest gives to the tests of a file without being asked."""
+        if module.pytest_wide:
+            return module.pytest_wide
         folders = {str(folder) for folder in Path(os.path.abspath(module.path)).parents}
-        return any(
-            other.autouse
-            and Path(other.path).name == "conftest.py"
-            and os.path.dirname(os.path.abspath(other.path)) in folders
-            for other in self.modules.values()
-        )
+        for other in self._conftests_with_more:
+            if os.path.dirname(os.path.abspath(other.path)) in folders:
+                return other.pytest_wide
+        return None
 
     def home_made(self, what: str) -> Mapping[str, frozenset[str]]:
         """Return, by file, the local names of home-made tools that it defines or imports.

@@ -103,6 +103,7 @@ class ModuleFacts:
     """A file: what it imports and defines.
 
     Attributes:
+        pytest_wide: Topic and text of what pytest gives to tests that don't ask for it.
         stars: Modules from which it imports everything.
         tests_used: Names of tests that it uses as methods or functions, as a caller would.
         awaited: Whether anything in it waits for the ``awaited`` of a mock.
@@ -118,7 +119,7 @@ class ModuleFacts:
     decorators: frozenset[str]
     lines: int
     error: str = ""
-    autouse: bool = False
+    pytest_wide: tuple[str, str] | None = None
     torn: frozenset[str] = frozenset()
     loopers: frozenset[str] = frozenset()
     stars: frozenset[str] = frozenset()

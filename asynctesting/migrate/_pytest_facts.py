@@ -7,6 +7,7 @@ the plain ones, no argument but fixtures of the same file with the scope of a te
 from __future__ import annotations
 
 import ast
+import re
 import unittest
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ FIXTURES = frozenset({"pytest.fixture", "pytest_asyncio.fixture"})
 _PYTEST_ONLY = frozenset(
     {"pytest.skip", "pytest.xfail", "pytest.importorskip", "pytest.exit", "pytest.param"}
 )
+SET_UP = re.compile(r"(setup|teardown)(_(method|class|function))?$")
+MODULE_SET_UP = re.compile(r"(setup|teardown)(_(module|function))?$")
 _TAKEN = frozenset(dir(unittest.IsolatedAsyncioTestCase))
 
 
@@ -89,6 +92,9 @@ class PytestReader:
                 if self._is_fixture(statement):
                     fixture = self._fixture(statement)
                     found.fixtures[fixture.name] = fixture
+                elif MODULE_SET_UP.match(statement.name):
+                    text = f"pytest calls {statement.name} for functions, not for cases"
+                    found.trouble = statement, "set-up", text
             elif isinstance(statement, ast.Assign) and dotted(statement.targets[0]) == "pytestmark":
                 self._read_mark(statement, found)
         for statement in self.view.tree.body:
@@ -112,8 +118,8 @@ class PytestReader:
         if self.meaning(statement.value) == ASYNCIO and scope:
             found.mark = statement
             found.mark_scope = scope
-        elif any(self.meaning(node) == ASYNCIO for node in ast.walk(statement.value)):
-            text = "pytestmark holds more than a plain asyncio mark"
+        else:
+            text = "pytestmark holds more than a plain asyncio mark, which unittest would pass over"
             found.trouble = statement, "marks", text
 
     # Fixtures ------------------------------------------------------------------------------
@@ -207,6 +213,8 @@ class PytestReader:
             isinstance(inner, ast.Name) and inner.id == "self" for inner in ast.walk(node)
         ):
             return node, "names", "it has a variable 'self'"
+        if not method and any(map(_is_mangled, ast.walk(node))):
+            return node, "names", "a name in it that begins with '__' would be another in a class"
         if kind_of(node) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
             return node, "marks", "it is a generator"
         for need in test.needs:
@@ -282,6 +290,12 @@ def _is_test(node: ast.AST) -> TypeGuard[FunctionNode]:
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return False
     return node.name.startswith("test")
+
+
+def _is_mangled(node: ast.AST) -> bool:
+    """Tell whether a class would change the name that a node has."""
+    name = getattr(node, "attr", getattr(node, "id", ""))
+    return isinstance(name, str) and name.startswith("__") and not name.endswith("__")
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, FunctionNode]]:

@@ -33,7 +33,7 @@ class View:
         decorators: Its names for home-made decorators that run a coroutine test.
         loopers: Its names for functions that run a loop among other things.
         bridge: Whether the smallest step is asked for.
-        autouse: Whether pytest uses a fixture for its tests without being asked.
+        pytest_wide: Topic and text of what pytest gives to tests that don't ask for it.
         exported: Its imported names that other files get from it.
         tests_used: Names of tests that any file looks up, as a caller would.
         mocks_with_awaited: Whether any file has mocks of asynctest, or had them before.
@@ -47,7 +47,7 @@ class View:
     runners: frozenset[str]
     decorators: frozenset[str]
     bridge: bool = False
-    autouse: bool = False
+    pytest_wide: tuple[str, str] | None = None
     loopers: frozenset[str] = frozenset()
     exported: frozenset[str] = frozenset()
     tests_used: frozenset[str] = frozenset()

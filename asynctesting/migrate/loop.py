@@ -29,6 +29,11 @@ _STOCK = "unittest.IsolatedAsyncioTestCase"
 _OURS = "asynctesting.AsyncTestCase"
 _OWN_ROOTS = frozenset({_PLAIN, _STOCK, _OURS, aiohttp.CASE})
 _HOOKS = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
+# What may be called so already, or will be once the rule for aiohttp is done with it.
+_TAKEN = {
+    "setUp": ("setUp", "asyncSetUp", "setUpAsync"),
+    "tearDown": ("tearDown", "asyncTearDown", "tearDownAsync"),
+}
 _PRIVATE = (
     "_asyncio", "_setupAsyncio", "_tearDownAsyncio", "_callSetUp", "_callTearDown",
     "_callTestMethod", "_callCleanup", "_callAsync", "_callMaybeAsync",
@@ -184,7 +189,11 @@ class _Visitor(Scoped):
         for name, function in functions.items():
             found = runs[name]
             own_decorator = self._own_decorator(function)
-            if not (found.any or own_decorator):
+            for decorator in function.decorator_list:
+                if self._is_looper(decorator):
+                    text = f"its decorator {ast.unparse(decorator)} runs a loop and does more"
+                    stays[name] = decorator, "decorators", text
+            if name in stays or not (found.any or own_decorator):
                 continue
             if name in facts.runners:
                 continue
@@ -240,6 +249,10 @@ class _Visitor(Scoped):
                 self.look(function, "never-ran", text)
                 self.path.pop()
 
+    def _is_looper(self, decorator: ast.expr) -> bool:
+        target = decorator.func if isinstance(decorator, ast.Call) else decorator
+        return dotted_ast(target) in self.view.loopers
+
     def _own_decorator(self, function: FunctionNode) -> ast.expr | None:
         for decorator in function.decorator_list:
             if dotted_ast(decorator) in self.view.decorators:
@@ -279,19 +292,20 @@ class _Visitor(Scoped):
         if function.name in _HOOKS:
             if function.name in family.stray:
                 return function, "hooks", "it is called from elsewhere than its own override"
-            others = [
-                facts for facts in family.lineage()
-                if facts is not family.facts and function.name in facts.methods
-            ]  # fmt: skip
-            if others or _HOOKS[function.name] in family.facts.methods:
-                return (
-                    function,
-                    "hooks",
-                    (
-                        f"{others[0].qualname if others else family.facts.qualname} has another "
-                        f"{function.name}, and the two would run at different times"
-                    ),
-                )
+            for facts in family.lineage():
+                taken = [
+                    name for name in _TAKEN[function.name] if name in facts.methods
+                    and (facts is not family.facts or name != function.name)
+                ]  # fmt: skip
+                if taken:
+                    text = (
+                        f"{facts.qualname} has {_a(taken[0], function.name)}, and the two would "
+                        "run at different times, or one in place of the other"
+                    )
+                    return function, "hooks", text
+            if aiohttp.CASE in family.roots and not _calls_super(function):
+                text = f"AioHTTPTestCase has {_HOOKS[function.name]} of its own"
+                return function, "hooks", f"{text}, which it would take the place of"
             trouble = hook_trouble(family, _OWN_ROOTS, {function.name: True})
             if trouble:
                 return function, "hooks", trouble
@@ -409,3 +423,18 @@ def _is_bridged_use(
         ):
             return True
     return False
+
+
+def _a(name: str, other: str) -> str:
+    return f"another {name}" if name == other else name
+
+
+def _calls_super(function: FunctionNode) -> bool:
+    """Tell whether an override calls what it overrides."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == function.name
+        and isinstance(node.value, ast.Call)
+        and dotted_ast(node.value.func) == "super"
+        for node in ast.walk(function)
+    )

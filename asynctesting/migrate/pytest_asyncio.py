@@ -23,6 +23,7 @@ from ._pytest_facts import (
     FIXTURES,
     PARAMETRIZE,
     SCOPES,
+    SET_UP,
     SKIPS,
     File,
     Fixture,
@@ -34,8 +35,6 @@ from ._pytest_facts import (
 )
 from ._survey import Scoped, View
 from ._tree import dotted, is_docstring, tidied
-
-_SET_UP = re.compile(r"(setup|teardown)(_(method|class|function))?$")
 
 
 class PytestAsyncio:
@@ -50,13 +49,10 @@ class PytestAsyncio:
         return (
             "pytest_asyncio" in imported
             or ("pytest" in imported and any(_is_mark(node, view) for node in ast.walk(view.tree)))
-            # What stayed for want of a mark stays when all the others are gone.
-            or (
-                "asynctesting" in imported
-                and any(
-                    isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test")
-                    for node in view.tree.body
-                )
+            # In auto mode nothing else tells of them.
+            or any(
+                isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test")
+                for node in view.tree.body
             )
         )
 
@@ -88,9 +84,8 @@ class _Surveyor(Scoped):
             node, topic, text = file.trouble
             self.found.findings.append(self.left(node, topic, text))
             return self.found
-        if self.view.autouse:
-            text = "a fixture with autouse=True reaches its tests without being asked for"
-            self.found.findings.append(self.left(self.view.tree, "autouse", text))
+        if self.view.pytest_wide is not None:
+            self.found.findings.append(self.left(self.view.tree, *self.view.pytest_wide))
             return self.found
         left = [test for test in file.tests.values() if test.trouble is not None]
         classes = self._classes(reader, file)
@@ -160,7 +155,7 @@ class _Surveyor(Scoped):
         for item in node.body:
             if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 names.add(item.name)
-                if _SET_UP.match(item.name) or item.name == "__init__":
+                if SET_UP.match(item.name) or item.name == "__init__":
                     yield item, "set-up", f"{item.name} is called by pytest"
                 if any(reader.meaning(one) in FIXTURES for one in item.decorator_list):
                     yield item, "fixtures", f"its fixture {item.name} stands in the class"

@@ -25,7 +25,10 @@ class RuleTestCase(unittest.TestCase):
 
     def migrated(self, before: str) -> tuple[str, tuple[Finding, ...]]:
         """Return what becomes of *before*, after a look at a second run."""
-        rules = (self.rule,) if self.rule else RULES
+        return self.migrated_by(*((self.rule,) if self.rule else RULES), before=before)
+
+    def migrated_by(self, *rules: str, before: str) -> tuple[str, tuple[Finding, ...]]:
+        """Return what these rules make of *before*, after a look at a second run."""
         before = textwrap.dedent(before).lstrip("\n")
         after, findings = migrate_text(before, rules, bridge=self.bridge)
         ast.parse(after)
