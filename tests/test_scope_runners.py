@@ -233,6 +233,58 @@ ASYNCHRONOUS = (
     .replace(' fail("', ' await fail("')
 )
 
+# What of a test and of its class fails one after the other.
+SEVERAL_FAILURES = """
+    import unittest
+
+    import pytest
+
+    from asynctesting import AsyncResultMixin, AsyncTestCase, async_fixture
+
+
+    class FixtureTests(AsyncTestCase):
+        @async_fixture(scope="class")
+        async def wide(cls):
+            yield
+            raise ValueError("2 class down")
+
+        @async_fixture
+        async def own(self, wide):
+            yield
+            raise ValueError("1 own down")
+
+        async def test_own(self):
+            self.fail("0 the test")
+
+
+    class OutcomeTests(AsyncTestCase):
+        async def fail_later(self, text):
+            raise ValueError(text)
+
+        async def test_skip(self):
+            self.addAsyncCleanup(self.fail_later, "3 after a skip")
+            self.skipTest("no reason")
+
+        @unittest.expectedFailure
+        async def test_expected(self):
+            self.addAsyncCleanup(self.fail_later, "4 as expected, and more")
+            self.fail("expected")
+
+        @pytest.mark.xfail
+        async def test_marked(self):
+            self.addAsyncCleanup(self.fail_later, "7 marked")
+            self.fail("7 marked")
+
+
+    class BridgeTests(AsyncResultMixin, unittest.TestCase):
+        async def fail_later(self):
+            raise ValueError("5 call")
+
+        def test_it(self):
+            self.addCleanup(lambda: self.get_async_result(self.fail_later()))
+            self.fail("6 first")
+"""
+
 
 def needs(module: str) -> Any:
     """Skip a test where a runner is not installed."""
@@ -376,6 +428,22 @@ class RunnerTests(unittest.TestCase):
 
                 self.assertEqual(counts[1], counts[0])
                 self.assertGreater(len(counts[0]), 2, counts)
+
+    def test_pytest_shows_all_that_has_failed_in_a_test(self) -> None:
+        """None of it is lost, and none of it stands in the place of what its class has raised."""
+        project = Project(self, {"test_it.py": SEVERAL_FAILURES})
+
+        ran = project.run(*PYTEST, "-q")
+
+        for number, text in enumerate(
+            ("the test", "own down", "class down", "after a skip", "as expected, and more", "call")
+        ):
+            with self.subTest(text):
+                self.assertIn(f"Error: {number} {text}", ran.printed)
+        self.assertIn("This has failed as well:", ran.printed)
+        self.assertIn("::test_own - AssertionError: 0 the test", ran.printed)
+        self.assertNotIn("7 marked", ran.printed)
+        self.assertRegex(ran.printed, r"\n4 failed, 1 xfailed, 1 error in ")
 
     @needs("pytest_asyncio")
     def test_pytest_asyncio(self) -> None:
