@@ -17,9 +17,11 @@ import re
 import sys
 import unittest
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any, TypeVar
 
 from ._fixture_plan import VALUES
+from ._fixtures import AsyncFixture
 from ._lint import is_generator
 from .errors import SettingError, SilentPassError
 
@@ -46,7 +48,8 @@ def parametrize(names: str, values: Iterable[Any] | Mapping[str, Any]) -> Callab
             be called; otherwise short values give the names, and longer ones their position.
 
     Raises:
-        SettingError: If a value does not fit the names, or there is none.
+        SettingError: If a value does not fit the names, or there is none; if what is decorated is
+            neither a test nor a class of tests; if a name is given twice, or is a method's.
 
     Example:
         >>> import unittest
@@ -61,6 +64,7 @@ def parametrize(names: str, values: Iterable[Any] | Mapping[str, Any]) -> Callab
 
     def decorate(decorated: Any) -> Any:
         if isinstance(decorated, type):
+            _check_class(decorated, cases[0][1])
             return _ParametrizedClass(decorated, cases)
         if isinstance(decorated, _ParametrizedClass):
             return _ParametrizedClass(decorated.base, _product(cases, decorated.cases))
@@ -76,6 +80,7 @@ def _cases(names: str, values: Any) -> list[_Case]:
     wrong = [name for name in parameters if not name.isidentifier()]
     if wrong:
         raise SettingError(f"parametrize({names!r}, ...): {wrong[0]!r} is no name of a parameter")
+    _check_once(parameters)
     labelled: list[tuple[str | None, Any]]
     if isinstance(values, Mapping):
         labelled = list(values.items())
@@ -129,7 +134,19 @@ def _distinct(cases: list[_Case]) -> list[_Case]:
     ]
 
 
+def _check_once(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SettingError(
+                f"parametrize() gives {name!r} its values twice, so some of them would reach no "
+                "test. Write all of them in one list"
+            )
+        seen.add(name)
+
+
 def _product(outer: list[_Case], inner: list[_Case]) -> list[_Case]:
+    _check_once([*outer[0][1], *inner[0][1]])
     return [
         (f"{first}_{second}", {**values, **more})
         for (first, values), (second, more) in itertools.product(outer, inner)
@@ -139,7 +156,13 @@ def _product(outer: list[_Case], inner: list[_Case]) -> list[_Case]:
 class _ParametrizedTest:
     """Stands for a test until its class is made, which then has the generated ones instead."""
 
-    def __init__(self, function: Callable[..., Any], cases: list[_Case]) -> None:
+    def __init__(self, function: Any, cases: list[_Case]) -> None:
+        if isinstance(function, AsyncFixture):
+            first = next(iter(cases[0][1]))
+            raise SettingError(
+                f"@parametrize can't stand above the fixture {function.label}. Parametrize the "
+                f"class: its fixtures find the value as an attribute, such as cls.{first}"
+            )
         if is_generator(function):
             raise SilentPassError(
                 f"{function.__qualname__} is a test with a 'yield' in it, so calling it runs "
@@ -148,7 +171,7 @@ class _ParametrizedTest:
         self.function = function
         self.cases = cases
         self.__name__ = function.__name__
-        known = inspect.signature(function).parameters
+        known = dict(itertools.islice(inspect.signature(function).parameters.items(), 1, None))
         takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
         for name in cases[0][1]:
             if name not in known and not takes_all:
@@ -163,6 +186,13 @@ class _ParametrizedTest:
         )
 
     def __set_name__(self, owner: type, name: str) -> None:
+        prefix = unittest.defaultTestLoader.testMethodPrefix
+        if not name.startswith(prefix):
+            raise SettingError(
+                f"{owner.__qualname__}.{name} is no test, so @parametrize would make methods of it "
+                f"that nobody calls. It is for tests, whose names begin with {prefix!r}, and for "
+                "classes of tests"
+            )
         delattr(owner, name)
         _watch_subclasses(owner)
         # What decorators above have put here is meant for each of the tests.
@@ -284,6 +314,21 @@ class _ParametrizedClass:
 
     def __mro_entries__(self, bases: object) -> tuple[type, ...]:
         return (self.base,)
+
+
+def _check_class(cls: type, names: Iterable[str]) -> None:
+    if not issubclass(cls, unittest.TestCase):
+        raise SettingError(
+            f"{cls.__qualname__} is no TestCase, so @parametrize would make classes of it that "
+            "nobody runs. Write it above the classes that derive from it"
+        )
+    for name in names:
+        found = inspect.getattr_static(cls, name, None)
+        if isinstance(found, (FunctionType, classmethod, property)):
+            raise SettingError(
+                f"{cls.__qualname__}.{name} is something to call or a property, and @parametrize "
+                "would put its values there. Give the parameter another name"
+            )
 
 
 def _subclass(base: type, label: str, values: dict[str, Any]) -> type:

@@ -427,6 +427,69 @@ class MistakeTests(unittest.TestCase):
             @parametrize("b", [1])
             def test_it(self: object, a: int) -> None: ...
 
+        with self.assertRaisesRegex(SettingError, "has no parameter 'self'"):
+
+            @parametrize("self", [1])
+            def test_self(self: object) -> None: ...
+
+    def test_what_is_no_test(self) -> None:
+        """A hook or a helper of which methods are made that nobody calls would pass in silence."""
+        for name in ("setUp", "helper"):
+
+            def method(self: object, x: int) -> None: ...
+
+            with (
+                self.subTest(name=name),
+                self.assertRaises((SettingError, RuntimeError)) as caught,
+            ):
+                type("Case", (unittest.TestCase,), {name: parametrize("x", [1])(method)})
+
+            error = caught.exception  # Python 3.11 wraps it
+            self.assertRegex(
+                str(error.__cause__ or error), rf"Case\.{name} is no test, so @parametrize would"
+            )
+
+    def test_a_fixture(self) -> None:
+        """It reads the value of a parametrized class; the message says so."""
+        with self.assertRaisesRegex(
+            SettingError, r"above the fixture .*store.*, such as cls\.kind"
+        ):
+
+            @parametrize("kind", ["sqlite"])
+            @async_fixture
+            async def store(self: object) -> None: ...
+
+    def test_a_name_that_is_given_twice(self) -> None:
+        """One list of values would hide the other."""
+        with self.assertRaisesRegex(SettingError, "gives 'x' its values twice"):
+
+            @parametrize("x", [1, 2])
+            @parametrize("x", [3, 4])
+            def test_it(self: object, x: int) -> None: ...
+
+        with self.assertRaisesRegex(SettingError, "gives 'x' its values twice"):
+            parametrize("x, x", [(1, 2)])
+
+    def test_a_class_of_another_kind(self) -> None:
+        """Nobody would run the classes that are made of a mixin."""
+        with self.assertRaisesRegex(SettingError, "Mixin is no TestCase, so @parametrize would"):
+
+            @parametrize("x", [1, 2])
+            class Mixin:
+                def test_it(self) -> None: ...
+
+    def test_a_class_that_has_a_method_of_that_name(self) -> None:
+        """A value in the place of a test or a hook would have it never run."""
+        for name in ("test_it", "setUpClass", "loop"):
+            with (
+                self.subTest(name=name),
+                self.assertRaisesRegex(SettingError, rf"Case\.{name} is something to call or a"),
+            ):
+
+                @parametrize(name, [1, 2])
+                class Case(AsyncTestCase):
+                    def test_it(self) -> None: ...
+
     def test_a_name_that_is_taken(self) -> None:
         """A generated test never takes the place of a written one."""
         with self.assertRaises((SettingError, RuntimeError)) as caught:
