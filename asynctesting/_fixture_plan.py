@@ -150,6 +150,8 @@ class _Planner:
             if other is None:
                 if not needed:
                     continue
+                if parameter == fixture.name:
+                    self._refuse("a fixture asks for itself, and overrides none", (*path, path[-1]))
                 self._refuse_unknown(parameter, path)
             if other.level < fixture.level:
                 self._refuse(

@@ -604,6 +604,19 @@ class MistakeTests(OutcomeAssertions):
         self.assertIn("ask for each other in a circle", text)
         self.assertRegex(text, r"(?s)\n  hen .*test_fixtures.py.*\n    -> egg .*\n      -> hen ")
 
+    def test_one_that_asks_for_itself(self) -> None:
+        """Where there is none that it overrides, the message does not propose its own name."""
+        with self.assertRaises(FixtureError) as caught:
+
+            class Case(AsyncTestCase):
+                @async_fixture
+                async def store(self, store: object) -> None: ...
+
+        self.assertRegex(
+            str(caught.exception),
+            r"Case: a fixture asks for itself, and overrides none\n\n  store .*\n    -> store ",
+        )
+
     def test_a_decorator_of_a_class_method(self) -> None:
         """Above it would hide the fixture, and below it is no function; leave it out."""
         for kind in (classmethod, staticmethod):
