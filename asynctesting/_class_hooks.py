@@ -27,6 +27,7 @@ from ._fixtures import AsyncFixture
 from ._kinds import Policy
 from ._living import Leaving, Living
 from ._registry import LEVELS
+from ._returned import refuse_left_over
 from ._wide import WideScope
 from .errors import ScopeCancelledError, ScopeError, SettingError
 
@@ -324,7 +325,8 @@ class ClassHooks(_Base):
             for node in plan.fixtures.wide:
                 cls._asynctesting_obtain(scope, node)
         if plan.async_set_up:
-            scope.perform("set-up", cls.asyncSetUpClass)
+            result = scope.perform("set-up", cls.asyncSetUpClass)
+            refuse_left_over(result, f"{cls.__qualname__}.asyncSetUpClass")
         scope.owes_teardown = plan.async_tear_down
 
     @classmethod
@@ -341,7 +343,8 @@ class ClassHooks(_Base):
         if scope.owes_teardown:
             scope.owes_teardown = False
             try:
-                scope.perform("teardown", cls.asyncTearDownClass)
+                result = scope.perform("teardown", cls.asyncTearDownClass)
+                refuse_left_over(result, f"{cls.__qualname__}.asyncTearDownClass")
             except ScopeCancelledError:
                 if scope.cancelled is None:
                     raise

@@ -39,6 +39,17 @@ def refuse_awaiting_inside(result: Any, cleanup: object) -> Any:
     )
 
 
+def refuse_left_over(result: Any, name: str) -> None:
+    """Refuse what a hook or a cleanup has returned when it was awaited, if it was to be awaited."""
+    if is_awaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise SilentPassError(
+            f"{name}() returned {result!r}, which nobody awaits. Write 'await' before it"
+        )
+    refuse_generator(result, name)
+
+
 def refuse_generator(result: Any, name: str) -> None:
     if inspect.isasyncgen(result) or inspect.isgenerator(result):
         raise SilentPassError(

@@ -27,6 +27,7 @@ from ._leaks import Collector
 from ._loop import new_event_loop
 from ._nested import InnerScope, NestedScope, why_cut
 from ._phases import Loop
+from ._returned import refuse_left_over
 from ._scopes import check_loop
 from ._settings import UNSET, Unset
 from ._watchdog import Watch
@@ -337,7 +338,8 @@ class WideScope(NestedScope):
             function, args, kwargs = self.cleanups.pop()
             try:
                 with self.limited(getattr(function, "limit", UNSET)):
-                    self.perform("cleanup", function, *args, **kwargs)
+                    result = self.perform("cleanup", function, *args, **kwargs)
+                    refuse_left_over(result, getattr(function, "__qualname__", repr(function)))
             except BaseException as error:  # Ctrl-C, too: the others still run
                 # What has cut a cleanup short is told where that is left, or at the end.
                 if not isinstance(error, ScopeCancelledError) or self.cancelled is None:

@@ -42,9 +42,9 @@ ROOMS = {
     # unittest: lifecycle, limits, audits
     "case": (
         *("_audit", "_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
-        *("_nested", "_cancellers", "_wide"),
+        *("_returned", "_nested", "_cancellers", "_wide"),
         *("_results", "_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
-        *("_failures", "_returned", "_own_fixtures", "_case"),
+        *("_failures", "_own_fixtures", "_case"),
     ),
     # what a user opts into
     "faces": (
