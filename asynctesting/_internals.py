@@ -203,6 +203,11 @@ def generators_of(loop: Loop) -> list[Any]:
     return list(getattr(loop, "_asyncgens", None) or ())
 
 
+def signal_handlers_of(loop: Loop) -> dict[int, asyncio.Handle]:
+    """Return the signal handlers that were added to *loop*, where it shows them."""
+    return dict(getattr(loop, "_signal_handlers", None) or {})
+
+
 def callback_of(handle: asyncio.Handle) -> Any:
     """Return what *handle* will call."""
     return getattr(handle, "_callback", None)

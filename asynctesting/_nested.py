@@ -15,7 +15,7 @@ from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from . import _internals
-from ._audit.loop import Open, find_open, timer_finding, timers_of
+from ._audit.loop import Open, find_open, signal_finding, timer_finding, timers_of
 from ._audit.things import fd_of
 from ._held import held_by
 from ._loop import LazyEventLoop
@@ -153,9 +153,18 @@ class NestedScope(Scope):
                     # The loop lives on, and would call it in the middle of another test.
                     collector.add(timer_finding(timer, level="error"))
                 timer.cancel()
+        self._end_signal_handlers(loop)
         if open_here:
             # A transport that was aborted just now frees its socket in the next turn.
             self._turn(loop, asyncio.sleep(0), CANCEL_BUDGET)
+
+    def _end_signal_handlers(self, loop: Loop) -> None:
+        for number, handle in _internals.signal_handlers_of(loop).items():
+            context = _internals.context_of_handle(handle)
+            if context is not None and context.get(_mark) is self._mark:
+                if self.collector is not None:
+                    self.collector.add(signal_finding(number, handle))
+                loop.remove_signal_handler(number)
 
     def _made(self, task: asyncio.Task[Any]) -> bool:
         if task in abandoned or task in self._tasks_before:
@@ -189,6 +198,8 @@ class NestedScope(Scope):
 class InnerScope(NestedScope):
     """A test's scope on the loop of a wider one."""
 
+    # How the loop was set when the test began, which is how the next one finds it.
+    _loop_before: tuple[Any, ...] = ()
     #: What a wider scope was cancelled by while this test ran: then the test is not to blame.
     cut_short: str | None = None
     _shared_loop: Loop | None = None
@@ -212,6 +223,7 @@ class InnerScope(NestedScope):
             self.collector.begin()
         loop = self._loop = self._shared_loop = parent.get_loop()
         self._take_loop()
+        self._loop_before = _settings_of(loop)
         self._tasks_before = set(_internals.tasks_of(loop))
         for scope in self.lineage():
             scope.inner = self
@@ -266,7 +278,27 @@ class InnerScope(NestedScope):
             return []
         for scope in self.lineage():
             scope.inner = None
-        return super().close()
+        loop = self._loop
+        try:
+            return super().close()
+        finally:
+            if (
+                loop is not None
+                and not loop.is_closed()
+                and self._loop_before != _settings_of(loop)
+            ):
+                _set_again(loop, *self._loop_before)
+
+
+def _settings_of(loop: Any) -> tuple[Any, ...]:
+    return loop.get_debug(), loop.get_task_factory(), getattr(loop, "slow_callback_duration", None)
+
+
+def _set_again(loop: Any, debug: bool, task_factory: Any, slow_callback_duration: Any) -> None:
+    loop.set_debug(debug)
+    loop.set_task_factory(task_factory)
+    if slow_callback_duration is not None:
+        loop.slow_callback_duration = slow_callback_duration
 
 
 def why_cut(scope: WideScope) -> str:

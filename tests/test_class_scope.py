@@ -8,6 +8,7 @@ import contextvars
 import datetime
 import gc
 import importlib.util
+import signal
 import time
 import unittest
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ import anyio
 from asynctesting import (
     AsyncTestCase,
     LeakError,
+    LeakWarning,
     ScopeError,
     SettingError,
     SilentPassError,
@@ -835,6 +837,70 @@ class IsolationTests(OutcomeAssertions):
 
         self.assertEqual(list(self.blamed(Case)), ["test_2"])
 
+    def test_how_a_test_sets_the_loop_is_gone_in_the_next(self) -> None:
+        """Debug mode, what is slow and what makes tasks are again as the class has set them."""
+        seen: list[tuple[Any, ...]] = []
+
+        def make_task(loop: Any, coroutine: Any, **kwargs: Any) -> asyncio.Task[Any]:
+            return asyncio.Task(coroutine, loop=loop, **kwargs)
+
+        class Case(AsyncTestCase):
+            loop_scope = "class"
+
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                asyncio.get_running_loop().set_task_factory(make_task)
+
+            async def test_1(self) -> None:
+                self.look()
+                self.loop.set_debug(not self.loop.get_debug())
+                self.loop.set_task_factory(None)
+                self.loop.slow_callback_duration = 7  # type: ignore[attr-defined]
+
+            async def test_2(self) -> None:
+                self.look()
+
+            def look(self) -> None:
+                loop: Any = self.loop
+                seen.append(
+                    (loop.get_debug(), loop.get_task_factory(), loop.slow_callback_duration)
+                )
+
+        outcome = run_classes(Case)
+
+        self.assertEqual((outcome.errors, outcome.failures), ([], []))
+        self.assertEqual(seen[1], seen[0])
+        self.assertIs(seen[0][1], make_task)
+
+    @unittest.skipUnless(hasattr(signal, "SIGUSR1"), "signals of POSIX")
+    def test_a_signal_handler_that_a_test_adds(self) -> None:
+        """It is told of the test and taken away; that of the class goes on."""
+        seen: list[Any] = []
+
+        class Case(AsyncTestCase):
+            loop_scope = "class"
+
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGUSR2, seen.append, "of the class")
+                cls.addClassCleanup(loop.remove_signal_handler, signal.SIGUSR2)
+
+            async def test_1(self) -> None:
+                asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+
+            async def test_2(self) -> None:
+                seen.append(signal.getsignal(signal.SIGUSR1))
+                signal.raise_signal(signal.SIGUSR2)
+                while len(seen) < 2:
+                    await asyncio.sleep(0)
+
+        with self.assertWarnsRegex(LeakWarning, r"^test_1 .*still calls print\(\) for SIGUSR1"):
+            outcome = run_classes(Case)
+
+        self.assertEqual((outcome.errors, outcome.failures), ([], []))
+        self.assertEqual(seen, [signal.SIG_DFL, "of the class"])
+
     def test_a_limit_in_a_test_leaves_the_class_alone(self) -> None:
         """A test that runs into its limit fails alone; the loop serves the next one."""
 
@@ -1208,6 +1274,46 @@ class SettingTests(unittest.TestCase):
             class Case(AsyncTestCase):
                 @classmethod
                 async def setUpClass(cls) -> None: ...  # type: ignore[override]
+
+    def test_a_hook_or_a_cleanup_that_leaves_something_to_await(self) -> None:
+        """Nobody would await what it returns, or iterate it, and the class would pass."""
+
+        async def first() -> None: ...
+
+        async def late() -> AsyncIterator[int]:
+            yield 1
+
+        class SetUp(AsyncTestCase):
+            @classmethod
+            async def asyncSetUpClass(cls) -> Any:
+                return first()
+
+            async def test_it(self) -> None: ...
+
+        class TearDown(AsyncTestCase):
+            @classmethod
+            async def asyncTearDownClass(cls) -> Any:
+                return first()
+
+            async def test_it(self) -> None: ...
+
+        class Cleanup(AsyncTestCase):
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                cls.addClassAsyncCleanup(late)  # type: ignore[arg-type]
+
+            async def test_it(self) -> None: ...
+
+        for case, message in (
+            (SetUp, r"SetUp.asyncSetUpClass\(\) returned <coroutine .*, which nobody awaits"),
+            (TearDown, r"TearDown.asyncTearDownClass\(\) returned <coroutine "),
+            (Cleanup, r"late\(\) returned a generator, so nothing of it has run"),
+        ):
+            with self.subTest(case.__name__):
+                outcome = run_classes(case)
+
+                self.assertEqual(len(outcome.errors), 1, outcome.errors)
+                self.assertRegex(outcome.errors[0][1], f"SilentPassError: .*{message}")
 
     def test_class_contexts_need_a_class_scope(self) -> None:
         """Where each test has a loop of its own, nothing async can be entered for the class."""

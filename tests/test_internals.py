@@ -13,6 +13,7 @@ import inspect
 import io
 import pdb
 import re
+import signal
 import ssl
 import sys
 import threading
@@ -352,6 +353,24 @@ class OriginTests(unittest.TestCase):
             timer.cancel()
             loop.run_until_complete(asyncio.sleep(0))
             self.assertEqual(_internals.timers_of(loop), [])
+
+    @unittest.skipUnless(hasattr(signal, "SIGUSR1"), "signals of POSIX")
+    def test_the_signal_handlers_of_a_loop_are_known(self) -> None:
+        """With the context in which each of them was added."""
+        where = contextvars.ContextVar[str]("where")
+        context = contextvars.copy_context()
+        context.run(where.set, "inside")
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            self.assertEqual(_internals.signal_handlers_of(loop), {})
+            context.run(loop.add_signal_handler, signal.SIGUSR1, print)
+
+            handlers = _internals.signal_handlers_of(loop)
+
+            found = _internals.context_of_handle(handlers[signal.SIGUSR1])
+            loop.remove_signal_handler(signal.SIGUSR1)
+        self.assertEqual([*handlers], [signal.SIGUSR1])
+        self.assertIsNotNone(found)
+        self.assertEqual((found or {})[where], "inside")
 
     def test_a_failed_class_fixture_has_unittests_own_stand_in(self) -> None:
         """It reads like the errors that unittest itself reports for classes."""

@@ -194,9 +194,14 @@ def job_findings(executor: DaemonExecutor) -> Iterator[Finding]:
 
 def signal_findings(loop: Loop) -> Iterator[Finding]:
     """Describe the signal handlers that were added to *loop*."""
+    for number, handle in _internals.signal_handlers_of(loop).items():
+        yield signal_finding(number, handle)
+
+
+def signal_finding(number: int, handle: asyncio.Handle) -> Finding:
+    """Describe a signal handler of a loop."""
     import signal
 
-    for number, handle in dict(getattr(loop, "_signal_handlers", None) or {}).items():
-        name = signal.Signals(number).name
-        _, text = callback_text(handle)
-        yield Finding("signals", name, f"the loop still calls {text} for {name}")
+    name = signal.Signals(number).name
+    _, text = callback_text(handle)
+    return Finding("signals", name, f"the loop still calls {text} for {name}")
