@@ -25,7 +25,7 @@ from ._audit.survivors import look_through
 from ._audit.things import PROCESS, SESSION, describe_coroutine
 from ._audit.window import Window
 from ._kinds import DEFAULT, KINDS, Finding, Policy
-from ._report import Place, indent, one_line
+from ._report import Place, indent, is_plumbing, one_line
 from .errors import LeakError, LeakWarning
 
 __unittest = True
@@ -217,7 +217,8 @@ class Collector:
             keys = (PROCESS,)
         elif kind == "sessions":
             keys = (SESSION,)
-        where = "" if message.filename in ("sys", "<sys>") else f"{message.filename}"
+        # The line that let go of it last: of the user's, or it says nothing.
+        where = "" if is_plumbing(message.filename) else str(message.filename)
         finding = Finding(kind, name, _text_of_resource(text, where, message.lineno))
         before = self._keys.get(keys[0]) if keys else None
         if before is not None and before >= 0 and self._findings[before].kind == kind:
@@ -512,4 +513,4 @@ def _kind_of_resource(text: str, source: object) -> tuple[str, str]:
 def _text_of_resource(text: str, file: str, line: int) -> str:
     text = f"{text[:1].lower()}{text[1:]}"
     place = Place(file, line, "")
-    return f"{text}, destroyed at  {place}" if file else text
+    return f"{text}, destroyed at  {place}" if file not in ("", "sys") else text
