@@ -36,7 +36,7 @@ from _measure import (
 from _suites import CONTENDERS, Body, Contender, Suite
 
 QUESTION = (__doc__ or "").partition("\n")[0]
-TRIVIAL_FRACTION = 12
+TRIVIAL_FRACTION = 8
 TASKS_FRACTION = 15
 FLAT_KIB = 1.0
 LINEAR_GROWTH = 1.25
