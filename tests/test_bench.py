@@ -76,7 +76,7 @@ class OverheadScriptTests(unittest.TestCase):
         self.assertEqual((answer.stderr, answer.returncode), ("", 0))
         first_words = [line.split()[0] for line in answer.stdout.splitlines() if line]
         self.assertEqual(first_words[3:7], ["contender", "sync", "stock", "ours"])
-        self.assertIn("a trivial test costs at most 1/12 of stock", answer.stdout)
+        self.assertIn("a trivial test costs at most 1/8 of stock", answer.stdout)
         self.assertIn("not measured: a trivial test costs less than under every", answer.stdout)
 
     def test_json_holds_every_measurement(self) -> None:
@@ -260,13 +260,13 @@ class CalculationTests(unittest.TestCase):
         self.assertEqual(runs.kib_per_test(), 1)
 
     def test_promises_are_kept(self) -> None:
-        """More than twelve times cheaper than stock and below the cheapest peer: both kept."""
+        """More than eight times cheaper than stock and below the cheapest peer: both kept."""
         costs = measured(stock=1200, ours=90, anyio=900, pytest_asyncio=800)
 
         self.assertEqual(
             [str(verdict) for verdict in overhead.verdicts(costs, overhead.TRIVIAL)],
             [
-                "kept: a trivial test costs at most 1/12 of stock (1/13.3)",
+                "kept: a trivial test costs at most 1/8 of stock (1/13.3)",
                 "kept: a trivial test costs less than under every peer "
                 "(90.0 µs; the cheapest of 2, pytest-asyncio: 800.0 µs)",
             ],
