@@ -497,7 +497,7 @@ def active_debugger(thread_id: int) -> str | None:
     frame = sys._current_frames().get(thread_id)
     while frame is not None:
         module = frame.f_globals.get("__name__", "").partition(".")[0]
-        if module in _DEBUGGERS:
+        if module in DEBUGGERS:
             return str(module)
         tracer = frame.f_trace
         owner = getattr(tracer, "__self__", tracer)
@@ -506,13 +506,13 @@ def active_debugger(thread_id: int) -> str | None:
             owner = None
         for base in type(owner).__mro__ if owner is not None else ():
             module = base.__module__.partition(".")[0]
-            if module in _DEBUGGERS:
+            if module in DEBUGGERS:
                 return module
         frame = frame.f_back
     return None
 
 
-_DEBUGGERS = frozenset(
+DEBUGGERS = frozenset(
     {"bdb", "pdb", "ipdb", "pudb", "pdbpp", "pydevd", "debugpy", "_pydevd_bundle", "wdb"}
 )
 

@@ -274,7 +274,7 @@ class CalculationTests(unittest.TestCase):
 
     def test_promises_are_broken(self) -> None:
         """A cost above the promised fraction is called by its name."""
-        costs = measured(stock=1200, ours=120, anyio=100)
+        costs = measured(stock=1200, ours=180, anyio=100)
 
         held = [verdict.held for verdict in overhead.verdicts(costs, overhead.TRIVIAL)]
 

@@ -93,7 +93,7 @@ class Snapshot:
         for number, before, after in zip(
             _internals.HANDLED_SIGNALS, self._signals, now, strict=True
         ):
-            if before is not after and before != after:
+            if before is not after and before != after and not _is_debuggers(after):
                 name = signal.Signals(number).name
                 where = f" at  {definition(after)}" if hasattr(after, "__code__") else ""
                 text = f"the handler of {name} is now {_handler_name(after)}{where}"
@@ -102,6 +102,12 @@ class Snapshot:
 
 def _handlers() -> list[Any] | None:
     return _internals.signal_handlers()
+
+
+def _is_debuggers(handler: Any) -> bool:
+    """Tell whether a debugger has set *handler*, as pdb does where somebody steps on."""
+    module = str(getattr(handler, "__module__", ""))
+    return module.partition(".")[0] in _internals.DEBUGGERS
 
 
 def _handler_name(handler: Any) -> str:
@@ -190,9 +196,9 @@ class _Table:
                 target = os.readlink(f"{_FOLDER}/{fd}")
             except OSError:  # the listing's own, or closed meanwhile
                 continue
-            name = target.partition(":")[0] if ":[" in target else target
-            if name.startswith("anon_inode:"):
-                name = name.partition(":")[2].strip("[]")
+            # "pipe:[4711]", "anon_inode:[pidfd]", or a path
+            kind, bracket, rest = target.partition(":[")
+            name = target if not bracket else rest.strip("]") if kind == "anon_inode" else kind
             text = f"descriptor {fd} is still open: {target}"
             # By these one speaks with a process, and hears of its end.
             keys = (PROCESS,) if name in ("pipe", "socket", "pidfd") else ()
