@@ -13,6 +13,7 @@ import glob
 import os
 import platform
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ _KNOWN = sys.platform == "linux" and bool(_NAMES)
 _LIMIT_NUMBER = {"epoll_wait": 3, "epoll_pwait": 3, "poll": 2}
 _LIMIT_POINTER = {"ppoll": 2, "select": 4, "pselect6": 4}
 _FUTEX_PRIVATE = 0x80
+_POLL_ENTRY = struct.Struct("ihh")  # the file, what is awaited of it, what has come
 _FUTEX_WAITS = (0, 9)  # FUTEX_WAIT, FUTEX_WAIT_BITSET
 
 
@@ -62,6 +64,28 @@ def rest_of_thread(native_id: int | None) -> tuple[Rest, int]:
     if not _KNOWN or native_id is None:
         return Rest.UNKNOWN, -1
     return parse_call(_read(f"/proc/self/task/{native_id}/syscall"))
+
+
+def listened_files(native_id: int | None) -> list[int]:
+    """Return the files for one of which a thread of this process waits, if the kernel says so.
+
+    It says so of ``epoll``; of ``poll`` it says where in the memory the list of files is, and that
+    is read by a road on which a list that is gone is an error and no crash.
+    """
+    words = (_read(f"/proc/self/task/{native_id}/syscall") or "").split()
+    name = _NAMES.get(int(words[0])) if words and words[0].isdigit() else None
+    if name in ("epoll_wait", "epoll_pwait"):
+        lines = (_read(f"/proc/self/fdinfo/{int(words[1], 16)}") or "").splitlines()
+        return [int(line.split()[1]) for line in lines if line.startswith("tfd:")]
+    if name not in ("poll", "ppoll"):
+        return []
+    try:
+        with open("/proc/self/mem", "rb", buffering=0) as memory:
+            memory.seek(int(words[1], 16))
+            entries = memory.read(_POLL_ENTRY.size * int(words[2], 16))
+        return [file for file, _, _ in _POLL_ENTRY.iter_unpack(entries)]
+    except (OSError, ValueError, OverflowError, struct.error):
+        return []
 
 
 def native_threads() -> set[int]:
@@ -105,22 +129,22 @@ def kind_of_file(fd: int) -> str:
         return ""
 
 
-def writers_at_work(kind: str, is_known: Callable[[int], bool]) -> list[int]:
+def writers_at_work(kind: str | tuple[str, ...], is_known: Callable[[int], bool]) -> list[int]:
     """Return the child processes that may write to a file of ours, and are at work.
 
     A child counts together with the processes below it: a shell has the pipe, and what it runs
     does the work.
 
     Args:
-        kind: What the kernel calls the file, or the beginning of it.
+        kind: What the kernel calls the file, or the beginning of it; one of several does.
         is_known: Tells of a process, by its number, whether it is to be left out.
     """
     return [
         pid
         for pid in _children_of("self")
         if not is_known(pid)
-        and any(_has_file(member, kind) for member in _family(pid))
         and any(_is_at_work(member) for member in _family(pid))
+        and any(_has_file(member, kind) for member in _family(pid))
     ]
 
 
@@ -135,7 +159,7 @@ def _children_of(pid: str) -> list[int]:
     return [int(word) for listing in listings for word in (_read(listing) or "").split()]
 
 
-def _has_file(pid: int, kind: str) -> bool:
+def _has_file(pid: int, kind: str | tuple[str, ...]) -> bool:
     try:
         files = os.listdir(f"/proc/{pid}/fd")
     except OSError:

@@ -119,7 +119,7 @@ def _on_virtual_loop(function: Any) -> Any:
             raise RuntimeError(
                 f"{function.__qualname__}() is decorated with @virtual_clock(), but {loop!r} runs "
                 "it, which is real: only an AsyncTestCase gives a test such a loop. Elsewhere, "
-                "write 'with virtual_clock() as clock' around a VirtualEventLoop(clock)"
+                "write 'with virtual_clock() as clock' around what runs it, such as asyncio.run()"
             )
         return await function(*args, **kwargs)
 
@@ -138,7 +138,8 @@ def virtual_clock(
     included; the clock is ``self.clock``. As a context manager in synchronous code, and on a test
     of any other ``TestCase``, it gives the clock, and ``asyncio.run()``, ``asyncio.Runner()`` and
     ``asyncio.new_event_loop()`` make loops that obey it, in the thread that has entered it and one
-    at a time. Inside of a test that has a virtual clock it changes the mode for its stretch.
+    at a time; a loop from a factory or a policy of one's own stays on real time. Inside of a test
+    that has a virtual clock it changes the mode for its stretch.
 
     Args:
         start: The first reading, in seconds; see :class:`VirtualClock`.

@@ -55,6 +55,9 @@ def frozen_time(
     virtual or monotonic clock, be it around the freeze or opened inside of it, the wall clock moves
     with that one.
 
+    In the body of a class whose attribute ``frozen_time`` is set, the decorator has to be called
+    by another name: ``@asynctesting.frozen_time("2030-01-01")``.
+
     Args:
         when: A text such as ``"2026-01-01 09:00"``, a datetime or a date; UTC where no zone is
             given.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import multiprocessing
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ import threading
 import time
 import unittest
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -283,6 +284,19 @@ class WorkProbes(ProbeCase):
                     await loop.run_in_executor(pool, time.sleep, REAL)
                 async with asyncio.timeout(5):
                     await asyncio.wrap_future(pool.submit(time.sleep, REAL))
+
+        self.play(main())
+        self.assertEqual(self.clock.elapsed, 0)
+
+    @unittest.skipUnless(sys.platform == "linux", "elsewhere the kernel does not tell")
+    def test_d5_jobs_of_a_pool_of_processes(self) -> None:
+        """d: its thread does nothing but listen to them, longer than the clock's grace."""
+
+        async def main() -> None:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                for _ in range(2):
+                    async with asyncio.timeout(5):
+                        await asyncio.wrap_future(pool.submit(time.sleep, 4 * self.clock.grace))
 
         self.play(main())
         self.assertEqual(self.clock.elapsed, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from unittest import mock
 
 from asynctesting import _syscalls
-from asynctesting._syscalls import Rest, parse_call, rest_of_thread
+from asynctesting._syscalls import Rest, listened_files, parse_call, rest_of_thread
 
 #: How long a thread may take to come to rest, in real seconds.
 DEADLINE = 5.0
@@ -68,6 +69,23 @@ class LinuxTests(unittest.TestCase):
             self.assertIs(found, Rest.LISTENING)
             socket.create_connection(server.getsockname()).close()
             thread.join()
+
+    def test_a_thread_that_listens_says_to_what(self) -> None:
+        """Whichever of the two calls it waits with; one that accepts listens to no file."""
+        for kind in (selectors.PollSelector, selectors.EpollSelector):
+            left, right = socket.socketpair()
+            with self.subTest(kind.__name__), left, right, kind() as selector:
+                for sock in (left, right):
+                    selector.register(sock, selectors.EVENT_READ)
+                thread = threading.Thread(target=selector.select, daemon=True)
+                thread.start()
+                wanted = sorted([left.fileno(), right.fileno()])
+                files = eventually(lambda t=thread: sorted(listened_files(t.native_id)), wanted)
+                self.assertEqual(files, wanted)
+                right.send(b"x")
+                thread.join()
+                self.assertEqual(listened_files(thread.native_id), [])
+        self.assertEqual(listened_files(threading.get_native_id()), [])
 
     def test_a_process_that_reads_its_input(self) -> None:
         """Does nothing else; one that sleeps does not read."""

@@ -8,7 +8,14 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .._syscalls import Rest, kind_of_file, rest_of_thread, writers_at_work
+from .._syscalls import (
+    Rest,
+    has_children,
+    kind_of_file,
+    listened_files,
+    rest_of_thread,
+    writers_at_work,
+)
 from ._hold import Hold
 from ._sockets import Sockets
 
@@ -72,8 +79,16 @@ class Threads:
         return self._foreign
 
     def rest(self, thread: threading.Thread) -> Rest:
-        """Return what *thread* is doing; one that reads what we write counts as parked."""
+        """Return what *thread* is doing; one that reads what we write counts as parked.
+
+        One that listens to child processes is at work as long as one of them is.
+        """
         rest, fd = rest_of_thread(thread.native_id)
+        if rest is Rest.LISTENING and has_children():
+            kinds = [kind_of_file(file) for file in listened_files(thread.native_id)]
+            pipes = tuple(kind for kind in kinds if kind.startswith("pipe:"))
+            # As the thread of a ProcessPoolExecutor does, which tells us what its workers return.
+            return Rest.BUSY if pipes and writers_at_work(pipes, self._is_background) else rest
         if rest is not Rest.READING:
             return rest
         if self._sockets is not None and self._sockets.has_pair(fd):
