@@ -50,7 +50,6 @@ KINDS = {
         Kind("readers", "warn", "files that the loop still watches"),
         Kind("jobs", "warn", "executor jobs that are not done"),
         Kind("clock", "error", "a patch of time.monotonic() that has failed inside of the loop"),
-        Kind("blocking", "warn", "synchronous waiting inside of the loop"),
         # Resources: seen as they are lost, or still held at the end.
         Kind("coroutines", "error", "coroutines that nobody has awaited"),
         Kind("servers", "error", "servers that still listen"),
