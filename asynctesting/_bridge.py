@@ -256,8 +256,9 @@ class Bridge:
         except asyncio.CancelledError as error:
             if scope.cancelled_by_holder:
                 error.add_note(
-                    "The task in which these calls run was cancelled by something that an earlier "
-                    "one has entered, such as a TaskGroup or a timeout; leaving that says why."
+                    "The task in which these calls run was cancelled. If something that an earlier "
+                    "one has entered did that, such as a TaskGroup or a timeout, leaving it says "
+                    "why."
                 )
             raise
         except TimeLimitError as error:
