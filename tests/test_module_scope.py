@@ -220,6 +220,32 @@ class ModuleTests(OutcomeAssertions):
             self.assertIn("LookupError: first", ran.printed)
             self.assertIn("LookupError: second", ran.printed)
 
+    def test_async_set_up_module(self) -> None:
+        """unittest would not await it, and the tests would pass without what it sets up."""
+        for name in ("setUpModule", "tearDownModule"):
+            for runner in (["unittest"], PYTEST):
+                with self.subTest(name, runner=runner[0]):
+                    project = Project(
+                        self,
+                        {
+                            "test_it.py": f"""
+                            from asynctesting import AsyncTestCase
+
+                            class Tests(AsyncTestCase):
+                                async def test_it(self): ...
+
+                            async def {name}(): ...
+                            """
+                        },
+                    )
+
+                    ran = project.run(*runner, strict=False)
+
+                    self.assertNotEqual(ran.status, 0)
+                    self.assertIn(
+                        f"SilentPassError: test_it.{name} is a coroutine function", ran.printed
+                    )
+
     def test_a_failing_set_up_fails_each_class_that_asks(self) -> None:
         """A fixture of the module is tried once; whoever needs it is told why it is not there."""
         project = Project(
