@@ -21,6 +21,7 @@ from _measure import OneLineParser, Verdict, machine, table, whole_number
 
 from asynctesting import VirtualEventLoop
 from asynctesting._loop import LazyEventLoop
+from asynctesting._virtual_loop import VirtualLoopOfTest
 
 QUESTION = (__doc__ or "").partition("\n")[0]
 PROMISE_US = 2.0
@@ -31,12 +32,6 @@ class Unrecorded(LazyEventLoop):
     """Our loop without the recorder."""
 
     call_soon = asyncio.BaseEventLoop.call_soon  # type: ignore[assignment]
-
-
-class RecordedVirtual(VirtualEventLoop):
-    """The loop of a test on virtual time."""
-
-    records = True
 
 
 async def give_way(steps: int) -> None:
@@ -79,7 +74,7 @@ CONTENDERS: dict[str, tuple[Work, type[LazyEventLoop], type[LazyEventLoop]]] = {
     "a bare yield": (give_way, Unrecorded, LazyEventLoop),
     "a future": (wait, Unrecorded, LazyEventLoop),
     "a task of its own": (hand_over, Unrecorded, LazyEventLoop),
-    "a virtual second": (sleep, VirtualEventLoop, RecordedVirtual),
+    "a virtual second": (sleep, VirtualEventLoop, VirtualLoopOfTest),
     "a yield, 6 frames deep": (lambda steps: dive(3, steps), Unrecorded, LazyEventLoop),
     "a yield, 12 frames deep": (lambda steps: dive(9, steps), Unrecorded, LazyEventLoop),
 }

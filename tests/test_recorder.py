@@ -13,13 +13,8 @@ from typing import Any
 from asynctesting import AsyncTestCase, VirtualEventLoop
 from asynctesting._loop import LazyEventLoop
 from asynctesting._recorder import FRAMES, GAVE_WAY, MADE, STEPS, Step, made_at
+from asynctesting._virtual_loop import VirtualLoopOfTest
 from tests.support import run_case, spin
-
-
-class VirtualLoopOfTest(VirtualEventLoop):
-    """One that serves a test; others have nobody to tell, and note nothing."""
-
-    records = True
 
 
 class RecorderCase(unittest.TestCase):
