@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import sys
 import unittest
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -26,11 +25,12 @@ from . import _allow, _registry, _settings
 from ._fixture_plan import FixturePlan, Node, plan_of
 from ._fixtures import AsyncFixture
 from ._kinds import Policy
+from ._lint import refuse_async_module_hooks
 from ._living import Leaving, Living
 from ._registry import LEVELS
 from ._returned import refuse_left_over
 from ._wide import WideScope
-from .errors import ScopeCancelledError, ScopeError, SettingError, SilentPassError
+from .errors import ScopeCancelledError, ScopeError, SettingError
 
 __unittest = True
 
@@ -130,17 +130,6 @@ def _is_overridden(cls: type, name: str) -> bool:
     return getattr(hook, "__func__", hook) is not getattr(ClassHooks, name).__func__
 
 
-def _refuse_async_module_hooks(module: str) -> None:
-    # Not when a class is made, since the hooks may be written below it.
-    for name in ("setUpModule", "tearDownModule"):
-        if inspect.iscoroutinefunction(getattr(sys.modules.get(module), name, None)):
-            raise SilentPassError(
-                f"{module}.{name} is a coroutine function, which unittest calls and never awaits. "
-                f"Write 'def {name}()', and in setUpModule() call enterModuleAsyncContext(...) or "
-                "addModuleAsyncCleanup(...)"
-            )
-
-
 class ClassHooks(_Base):
     """The class-level half of :class:`~asynctesting.AsyncTestCase`."""
 
@@ -207,7 +196,9 @@ class ClassHooks(_Base):
     def setUpClass(cls) -> None:
         """Open the scopes of the class and run :meth:`asyncSetUpClass`."""
         super().setUpClass()
-        _refuse_async_module_hooks(cls.__module__)
+        refuse_async_module_hooks(
+            cls.__module__, "enterModuleAsyncContext(...) or addModuleAsyncCleanup(...)"
+        )
         _registry.leave_outside_of(cls)
         plan = cls._asynctesting_plan
         if plan is not None and plan.is_wide and cls._asynctesting_has_work():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
@@ -196,4 +197,21 @@ def check_loop_factory(factory: Any, source: str) -> None:
             raise SettingError(
                 f"{source} is called without arguments, but {factory.__qualname__}() needs "
                 f"{', '.join(required)}; it is no method, so leave 'self' out"
+            )
+
+
+def refuse_async_module_hooks(module: str, advice: str) -> None:
+    """Refuse an ``async def setUpModule()``; to be called when a class of *module* is set up.
+
+    Not when the class is made, since the hooks may be written below it.
+
+    Args:
+        module: The name of the module.
+        advice: What to call in ``setUpModule()`` instead of awaiting.
+    """
+    for name in ("setUpModule", "tearDownModule"):
+        if inspect.iscoroutinefunction(getattr(sys.modules.get(module), name, None)):
+            raise SilentPassError(
+                f"{module}.{name} is a coroutine function, which unittest calls and never awaits. "
+                f"Write 'def {name}()', and in setUpModule() call {advice}"
             )

@@ -19,7 +19,7 @@ from . import _bridge_owners, _settings
 from ._async_test import async_test
 from ._bridge_owners import without_plumbing
 from ._kinds import check_levels
-from ._lint import check_loop_factory
+from ._lint import check_loop_factory, refuse_async_module_hooks
 from .errors import BridgeError, SettingError, SilentPassError
 
 __all__ = ["AsyncResultMixin", "async_test", "get_async_result"]
@@ -115,6 +115,12 @@ class AsyncResultMixin(_Base):
         if issubclass(cls, unittest.TestCase):
             _check_bases(cls)
             _check_methods(cls)
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Prepare what all tests of the class share; to be overridden."""
+        super().setUpClass()
+        refuse_async_module_hooks(cls.__module__, "asynctesting.get_async_result(...)")
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test, collecting its outcome in *result*."""

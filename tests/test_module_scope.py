@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import unittest
 from unittest import mock
 
@@ -222,17 +223,24 @@ class ModuleTests(OutcomeAssertions):
 
     def test_async_set_up_module(self) -> None:
         """unittest would not await it, and the tests would pass without what it sets up."""
-        for name in ("setUpModule", "tearDownModule"):
+        bases = {
+            "AsyncTestCase": "enterModuleAsyncContext",
+            "AsyncResultMixin, unittest.TestCase": "asynctesting.get_async_result",
+        }
+        for name, (base, advice) in itertools.product(
+            ("setUpModule", "tearDownModule"), bases.items()
+        ):
             for runner in (["unittest"], PYTEST):
-                with self.subTest(name, runner=runner[0]):
+                with self.subTest(name, base=base, runner=runner[0]):
                     project = Project(
                         self,
                         {
                             "test_it.py": f"""
-                            from asynctesting import AsyncTestCase
+                            import unittest
+                            from asynctesting import AsyncResultMixin, AsyncTestCase
 
-                            class Tests(AsyncTestCase):
-                                async def test_it(self): ...
+                            class Tests({base}):
+                                def test_it(self): ...
 
                             async def {name}(): ...
                             """
@@ -245,6 +253,7 @@ class ModuleTests(OutcomeAssertions):
                     self.assertIn(
                         f"SilentPassError: test_it.{name} is a coroutine function", ran.printed
                     )
+                    self.assertIn(f"in setUpModule() call {advice}(", ran.printed)
 
     def test_a_failing_set_up_fails_each_class_that_asks(self) -> None:
         """A fixture of the module is tried once; whoever needs it is told why it is not there."""
