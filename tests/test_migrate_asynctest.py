@@ -194,6 +194,47 @@ class CaseTests(RuleTestCase):
             "checks",
         )
 
+    def test_checks_of_a_class(self) -> None:
+        """What is looked for under another name is an error under that name."""
+        for decorator, line, looks in (
+            ("fail_on(active_handles=True)", '    leaks = {"timers": "error"}\n', []),
+            ("fail_on(active_selector_callbacks=True)", '    leaks = {"readers": "error"}\n', []),
+            (
+                "fail_on(unused_loop=True, active_handles=True)",
+                '    leaks = {"timers": "error"}\n',
+                ["checks"],
+            ),
+            ("strict", '    leaks = {"timers": "error", "readers": "error"}\n', ["checks"]),
+            ("lenient", "", ["checks"]),
+            ("fail_on(active_handles=False)", "", []),
+        ):
+            with self.subTest(decorator=decorator):
+                head = "import asynctest\n\n"
+                body = "    async def test_it(self):\n        pass\n"
+                after, findings = self.migrated(
+                    f"{head}@asynctest.{decorator}\nclass Tests(asynctest.TestCase):\n"
+                    f'    """What it does."""\n{body}'
+                )
+                self.assertEqual(
+                    after,
+                    "from asynctesting import AsyncTestCase\n\nclass Tests(AsyncTestCase):\n"
+                    f'    """What it does."""\n{line}{body}',
+                )
+                self.assertEqual([item.topic for item in findings], looks)
+                names: dict[str, object] = {}
+                exec(compile(after, "test_it.py", "exec"), names)  # the settings are refused if bad
+
+    def test_an_import_that_nothing_uses(self) -> None:
+        """It would keep the file from being imported, unless something else does."""
+        self.assertRewrites(
+            "import asynctest\nfrom asynctest import mock, helpers\nimport os\n",
+            "import os\n",
+        )
+        self.assertLeaves(
+            "import asynctest\nfrom asynctest import helpers\nx = helpers.exhaust_callbacks\n",
+            (3, "exhaust-callbacks"),
+        )
+
     def test_the_default_loop(self) -> None:
         """It was one for the whole process, which a loop of the session is here."""
         self.assertRewrites(

@@ -29,6 +29,8 @@ UNITTEST = frozenset(
 CHECKS = frozenset({"asynctest.fail_on", "asynctest.strict", "asynctest.lenient"}) | {
     "asynctest.ignore_loop"
 }
+# What fail_on looks for, by the kinds of leaks that are the same here.
+CHECKED_KINDS = (("active_handles", "timers"), ("active_selector_callbacks", "readers"))
 ASSERTIONS = {
     "assertAsyncRaises": "assertRaises",
     "assertAsyncRaisesRegex": "assertRaisesRegex",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar, cast
 
 import libcst as cst
@@ -22,7 +23,7 @@ from ._edit import AwaitFixer
 from ._model import Survey
 from ._super import SuperCalls
 from ._survey import View
-from ._tree import dotted, tidied, with_block
+from ._tree import dotted, is_docstring, tidied, with_block
 
 # What has lost its loop argument in Python 3.10 and finds the running loop by itself.
 _WITHOUT_LOOP = frozenset(
@@ -39,6 +40,7 @@ _Decorated = TypeVar("_Decorated", cst.FunctionDef, cst.ClassDef)
 
 class AsynctestRewriter(AwaitFixer):
     framework = ("asynctest",)
+    drops_idle = True
 
     def __init__(self, view: View, survey: Survey, frozen: frozenset[str]) -> None:
         super().__init__(view.names, frozen)
@@ -70,6 +72,9 @@ class AsynctestRewriter(AwaitFixer):
         updated = self._without_checks(updated, original)
         if len(self.path) == 1:
             updated = self._with_clock(original, updated)
+            for decision in self.survey.decisions.get(self.where, ()):
+                if decision.startswith("leaks"):
+                    updated = _with_lines(updated, [decision])
         if len(self.path) != 1 or not is_ours(self.view.family(self.where)):
             return updated
         body = []
@@ -134,13 +139,7 @@ class AsynctestRewriter(AwaitFixer):
             bases.append(base)
         if len(bases) == len(updated.bases):
             return updated
-        lines = [cast(cst.BaseStatement, cst.parse_statement(line)) for line in CLOCK_SETTINGS]
-        if isinstance(updated.body, cst.IndentedBlock):
-            body = updated.body.with_changes(body=[*lines, *updated.body.body])
-        else:  # a body on the line of the class itself
-            own = cast(cst.SimpleStatementSuite, updated.body)
-            body = cst.IndentedBlock([*lines, cst.SimpleStatementLine(own.body)])
-        return updated.with_changes(bases=bases, body=body)
+        return _with_lines(updated.with_changes(bases=bases), CLOCK_SETTINGS)
 
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute
@@ -203,6 +202,19 @@ class AsynctestRewriter(AwaitFixer):
             call.func.with_changes(attr=cst.Name(ASSERTIONS[name])),
             arguments, last.value, updated_node,
         )  # fmt: skip
+
+
+def _with_lines(node: cst.ClassDef, texts: Sequence[str]) -> cst.ClassDef:
+    """Return a class with settings of ours above everything but its docstring."""
+    lines = [cast(cst.BaseStatement, cst.parse_statement(text)) for text in texts]
+    if not isinstance(node.body, cst.IndentedBlock):  # a body on the line of the class itself
+        own = cast(cst.SimpleStatementSuite, node.body)
+        block = cst.IndentedBlock([*lines, cst.SimpleStatementLine(own.body)])
+        return node.with_changes(body=block)
+    body = list(node.body.body)
+    place = 1 if body and is_docstring(body[0]) else 0
+    body[place:place] = lines
+    return node.with_changes(body=node.body.with_changes(body=body))
 
 
 def _setting_in(statement: cst.CSTNode) -> cst.Assign | None:

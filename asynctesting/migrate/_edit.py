@@ -13,7 +13,7 @@ from typing import TypeVar
 import libcst as cst
 
 from ._imports import change_imports
-from ._names import Names
+from ._names import Names, public_name
 from ._tree import dotted, expression, parenthesized
 
 _N = TypeVar("_N", bound=cst.CSTNode)
@@ -30,6 +30,8 @@ class Rewriter(cst.CSTTransformer):
 
     # Imported names with this beginning are dropped once nothing uses them any more.
     framework: tuple[str, ...] = ()
+    # Whether those that nothing ever used go, too, once that leaves nothing of the framework.
+    drops_idle: bool = False
 
     def __init__(self, names: Names, frozen: Iterable[str] = ()) -> None:
         super().__init__()
@@ -266,13 +268,15 @@ class Rewriter(cst.CSTTransformer):
         return expression(module)
 
     def _unused(self) -> set[str]:
-        return {
+        own = {
             local
-            for local, seen in self._seen.items()
-            if seen == self._replaced.get(local)
-            and local not in self.exported
-            and self.names.imports[local].startswith(self.framework)
+            for local, full in self.names.imports.items()
+            if public_name(full).startswith(self.framework)
         }
+        done = {local for local, seen in self._seen.items() if seen == self._replaced.get(local)}
+        done = (done & own) - self.exported
+        idle = own - self._seen.keys() - self.exported
+        return own if self.drops_idle and done | idle == own else done
 
     def collisions(self) -> set[str]:
         """Return names that are wanted for something new and still in use for something old."""

@@ -14,7 +14,9 @@ from ._names import Names, dotted
 
 # Class attributes that are settings of AsyncTestCase, so a class that uses the name for anything
 # else would change its meaning.
-OUR_SETTINGS = frozenset({"timeout", "leaks", "loop_factory", "loop_debug", "loop_scope"})
+OUR_SETTINGS = frozenset(
+    {"allowed_leaks", "leaks", "loop_debug", "loop_factory", "loop_scope", "timeout"}
+)
 
 
 # What a class that has not been a stock async case may have under a name of its own.

@@ -15,6 +15,7 @@ from . import _coroutines
 from ._asynctest_names import (
     ASSERTIONS,
     CASE,
+    CHECKED_KINDS,
     CHECKS,
     CLOCKED,
     MOCKS,
@@ -250,12 +251,24 @@ class _Visitor(Scoped):
             self._look_at_coroutine_mock(node, keywords)
         self.generic_visit(node)
 
-    def _look_at_check(self, node: ast.AST, full: str) -> None:
-        self.look(
-            node, "checks",
-            f"{full} is dropped: leaks of tasks, servers and exceptions always fail a test here, "
-            "but timers, readers and an unused loop are not looked at",
-        )  # fmt: skip
+    def _look_at_check(self, decorator: ast.expr, full: str, *, whole_class: bool) -> None:
+        """Say what becomes of the checks that a class or a test asks for."""
+        kinds = _kinds_asked_for(decorator, full)
+        text = f"{full} is dropped: "
+        if kinds and whole_class and is_ours(self.view.family(self.where)):
+            levels = ", ".join(f'"{kind}": "error"' for kind in kinds)
+            self.found.decide(self.where, f"leaks = {{{levels}}}")
+            if full != "asynctest.strict" and not _asks_for(decorator, "unused_loop"):
+                return
+            text += "'leaks' says the same of timers and readers, but nothing of an unused loop"
+        elif kinds:
+            text += (
+                "timers and readers that a test leaves are warnings here unless 'leaks' of its "
+                "class makes them errors, and an unused loop is not looked at"
+            )
+        else:
+            text += "what a test leaves behind is looked at here unless 'leaks' says otherwise"
+        self.look(decorator, "checks", text)
 
     def _look_at_coroutine_mock(self, node: ast.Call, keywords: dict[str | None, ast.expr]) -> None:
         if None in keywords or any("." in (name or "") for name in keywords):
@@ -280,7 +293,8 @@ class _Visitor(Scoped):
         for decorator in node.decorator_list:
             full = self.resolve_outside(decorator)
             if full in CHECKS and not _asks_for_nothing(decorator):
-                self._look_at_check(decorator, full)
+                whole_class = isinstance(node, ast.ClassDef) and len(self.path) == 1
+                self._look_at_check(decorator, full, whole_class=whole_class)
         self.path.pop()
 
 
@@ -295,6 +309,21 @@ def _asks_for_nothing(decorator: ast.expr) -> bool:
             for keyword in decorator.keywords
         )
     )
+
+
+def _asks_for(decorator: ast.expr, check: str) -> bool:
+    """Tell whether a check is named, and is not surely off."""
+    return isinstance(decorator, ast.Call) and any(
+        keyword.arg == check
+        and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+        for keyword in decorator.keywords
+    )
+
+
+def _kinds_asked_for(decorator: ast.expr, full: str) -> list[str]:
+    """Return what is an error by this decorator, by the names that leaks have here."""
+    is_strict = full == "asynctest.strict"
+    return [kind for check, kind in CHECKED_KINDS if is_strict or _asks_for(decorator, check)]
 
 
 def _is_known(full: str) -> bool:
