@@ -136,6 +136,31 @@ class NativeTests(RuleTestCase):
             """,
         )
 
+    def test_lines_that_say_more_than_one_thing(self) -> None:
+        """Each of their statements goes or stays for itself."""
+        self.assertRewrites(
+            """
+            import asyncio, unittest
+
+            class Tests(unittest.TestCase):
+                def setUp(self):
+                    self.loop = asyncio.new_event_loop(); asyncio.set_event_loop(self.loop)
+                    self.x = 1; self.loop.set_debug(True); asyncio.set_event_loop(None)  # why
+                def tearDown(self): self.loop.close()
+                def test_it(self):
+                    self.loop.run_until_complete(f())
+            """,
+            """
+            from asynctesting import AsyncTestCase
+
+            class Tests(AsyncTestCase):
+                def setUp(self):
+                    self.x = 1; self.loop.set_debug(True)  # why
+                async def test_it(self):
+                    await f()
+            """,
+        )
+
     def test_another_name_for_the_loop(self) -> None:
         """It is called ``self.loop`` afterwards; sync tests still find it as the current one."""
         self.assertRewrites(

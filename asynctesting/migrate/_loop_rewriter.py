@@ -10,13 +10,20 @@ from . import _coroutines
 from ._cases import HOOKS, MIXIN, PLAIN, STOCK, CaseRewriter
 from ._inline import inlined
 from ._loops import Reader, is_loop_line
-from ._names import FunctionNode, functions_in
+from ._model import Survey
+from ._names import functions_in
 from ._super import SuperCalls
+from ._survey import View
 from ._tree import as_async, awaited, dotted, tidied, with_block
 
 
 class LoopRewriter(CaseRewriter):
     framework = ("unittest", "asyncio")
+
+    def __init__(self, view: View, survey: Survey, frozen: frozenset[str]) -> None:
+        super().__init__(view, survey, frozen)
+        self._function_nodes = dict(functions_in(view.tree))
+        self._loops_by_method: dict[str, set[str]] = {}
 
     # Which method of which class we are in -------------------------------------------------
 
@@ -92,18 +99,39 @@ class LoopRewriter(CaseRewriter):
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.RemovalSentinel | cst.FlattenSentinel[cst.BaseStatement]:
         """Drop a line about a loop that is no more; give an assertion its ``with`` block."""
-        if self.frozen or len(original_node.body) != 1 or not self.path:
-            return updated_node
-        decisions = self.decisions(self._method)
-        if self._is_dropped(original_node, decisions):
-            self.gone(original_node)
+        kept = self._kept(original_node, updated_node)
+        if not kept:
             return cst.RemoveFromParent()
-        if "await" in decisions and len(self.path) == 2:
+        updated_node = updated_node.with_changes(body=kept)
+        if len(kept) == 1 and "await" in self.decisions(self._method) and len(self.path) == 2:
             return self._asserted(updated_node)
         return updated_node
 
-    def _is_dropped(self, line: cst.SimpleStatementLine, decisions: set[str]) -> bool:
-        small = line.body[0]
+    def leave_SimpleStatementSuite(
+        self, original_node: cst.SimpleStatementSuite, updated_node: cst.SimpleStatementSuite
+    ) -> cst.BaseSuite:
+        """Drop the same from a body on the line of its function."""
+        return updated_node.with_changes(body=self._kept(original_node, updated_node))
+
+    def _kept(
+        self,
+        original: cst.SimpleStatementLine | cst.SimpleStatementSuite,
+        updated: cst.SimpleStatementLine | cst.SimpleStatementSuite,
+    ) -> list[cst.BaseSmallStatement]:
+        """Return the statements of a line but for those about a loop that is no more."""
+        kept = list(updated.body)
+        if self.frozen or len(self.path) < 2:
+            return kept
+        decisions = self.decisions(self._method)
+        for old, small in zip(original.body, updated.body, strict=True):
+            if self._is_dropped(old, decisions):
+                self.gone(old)
+                kept.remove(small)
+        if kept and len(kept) < len(updated.body):
+            kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
+        return kept
+
+    def _is_dropped(self, small: cst.BaseSmallStatement, decisions: set[str]) -> bool:
         if not isinstance(small, (cst.Expr, cst.Assign)):
             return False
         names: set[str] = set()
@@ -123,18 +151,12 @@ class LoopRewriter(CaseRewriter):
         return not is_setting or "all-async" in self.decisions(self.path[0])
 
     def _own_loops(self) -> set[str]:
-        for name, node in self._function_nodes.items():
-            if name == self._method:
-                reader = Reader(self.view, frozenset(), frozenset(), self.path[:1])
-                return reader.read(node).own_loops
-        return set()
-
-    @property
-    def _function_nodes(self) -> dict[str, FunctionNode]:
-        known: dict[str, FunctionNode] | None = getattr(self, "_nodes", None)
-        if known is None:
-            known = self._nodes = dict(functions_in(self.view.tree))
-        return known
+        method = self._method
+        if method not in self._loops_by_method:
+            reader = Reader(self.view, frozenset(), frozenset(), self.path[:1])
+            node = self._function_nodes.get(method)
+            self._loops_by_method[method] = reader.read(node).own_loops if node else set()
+        return self._loops_by_method[method]
 
     def leave_Assign(
         self, original_node: cst.Assign, updated_node: cst.Assign

@@ -80,7 +80,7 @@ class Names:
 def read_names(tree: ast.Module, package: str) -> Names:
     """Collect the imports of a file that stands in *package*."""
     found: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
+    for node in _statements_in(tree):
         for local, full in _imported_by(node, package):
             found.setdefault(local, set()).add(full)
     bound: set[str] = set()
@@ -147,28 +147,45 @@ def _is_stand_in(node: ast.AST) -> bool:
 
 def functions_in(tree: ast.AST, path: tuple[str, ...] = ()) -> Iterator[tuple[str, FunctionNode]]:
     """Yield every function with its dotted name within the file."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            inner = (*path, child.name)
-            yield ".".join(inner), child
-            yield from functions_in(child, inner)
-        elif isinstance(child, ast.ClassDef):
-            yield from functions_in(child, (*path, child.name))
-        else:
-            yield from functions_in(child, path)
+    for name, node in _definitions_in(tree, path):
+        if isinstance(node, FunctionNode):
+            yield name, node
 
 
-def classes_in(tree: ast.AST, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ast.ClassDef]]:
+def classes_in(tree: ast.AST) -> Iterator[tuple[str, ast.ClassDef]]:
     """Yield every class with its dotted name within the file."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.ClassDef):
-            inner = (*path, child.name)
-            yield ".".join(inner), child
-            yield from classes_in(child, inner)
-        elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from classes_in(child, (*path, child.name))
-        else:
-            yield from classes_in(child, path)
+    for name, node in _definitions_in(tree, ()):
+        if isinstance(node, ast.ClassDef):
+            yield name, node
+
+
+def _definitions_in(
+    tree: ast.AST, path: tuple[str, ...]
+) -> Iterator[tuple[str, FunctionNode | ast.ClassDef]]:
+    pending = [(child, path) for child in reversed(_blocks_of(tree))]
+    while pending:
+        node, around = pending.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            around = (*around, node.name)
+            yield ".".join(around), node
+        pending += [(child, around) for child in reversed(_blocks_of(node))]
+
+
+def _blocks_of(node: ast.AST) -> list[ast.AST]:
+    """Return the statements right within one, without a look at any expression."""
+    found: list[ast.AST] = []
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        found += getattr(node, name, ())
+    return found
+
+
+def _statements_in(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements of a file, at any depth."""
+    pending = _blocks_of(tree)
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += _blocks_of(node)
 
 
 def local_names(function: FunctionNode) -> set[str]:
