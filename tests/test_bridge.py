@@ -30,7 +30,7 @@ from asynctesting import (
     get_async_result,
 )
 from tests.bridging import Legacy, Settled, echo, echo_later, run_in, running, user
-from tests.projects import WITHOUT_PEERS
+from tests.project import WITHOUT_PEERS
 from tests.support import alone_in_process, run_all, run_case, run_python
 
 

@@ -13,6 +13,7 @@ from asynctesting.migrate.record import Entry, Recorder
 from tests.support import ROOT
 
 with mock.patch.object(sys, "path", [str(ROOT / "bench"), *sys.path]):
+    import _measure
     import migrate_speed
     import migrate_suites
 
@@ -28,6 +29,21 @@ class SpeedTests(unittest.TestCase):
         self.assertEqual(done.stderr, "")
         self.assertRegex(done.stdout, r"(?m)^not measured: 100,000 lines take at most a minute")
         self.assertIn("5 files rewritten of 6", done.stdout)
+
+    def test_what_a_run_can_tell(self) -> None:
+        """A long run breaks the promise where its own work fills two cores, not where it waited."""
+        for wall, cpu, load, held in (
+            (30, 50, 9.0, True),
+            (95, 50, 9.0, None),
+            (95, 50, 1.0, False),
+            (95, 130, 9.0, False),
+        ):
+            with self.subTest(wall=wall, cpu=cpu, load=load):
+                spent = _measure.Spent(cpu, wall, 0)
+                with mock.patch("os.getloadavg", return_value=(load, 0, 0)):
+                    self.assertIs(migrate_speed.is_held(spent, 100_000, 2), held)
+        self.assertIsNone(migrate_speed.is_held(spent, 2_000, 2))
+        self.assertIsNone(migrate_speed.is_held(spent, 100_000, 1))
 
     def test_a_wrong_argument_is_one_line(self) -> None:
         """And exit code 2."""

@@ -16,7 +16,7 @@ from asynctesting import (
     async_fixture,
     enterModuleAsyncContext,
 )
-from tests.projects import PYTEST, Project
+from tests.project import PYTEST, Project
 from tests.support import Outcome, OutcomeAssertions, run_case
 
 UNITTEST = ("unittest",)

@@ -20,7 +20,7 @@ from unittest import mock
 
 from asynctesting import AsyncTestCase, SettingError, VirtualClockMixin, _pages, _settings
 from asynctesting._timeline import Timeline
-from tests.projects import WITHOUT_PEERS
+from tests.project import WITHOUT_PEERS
 from tests.support import ROOT, OutcomeAssertions, run_case
 from tests.test_timeline import watch
 

@@ -20,7 +20,7 @@ from asynctesting import (
     parametrize,
     timeout,
 )
-from tests.projects import PYTEST, Project
+from tests.project import PYTEST, Project
 from tests.support import OutcomeAssertions, run_all, run_case, run_classes
 
 

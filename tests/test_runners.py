@@ -9,8 +9,7 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
-from tests.project import ProjectTestCase
-from tests.projects import WITHOUT_PEERS
+from tests.project import WITHOUT_PEERS, ProjectTestCase
 
 SAMPLE = '''
     import asyncio

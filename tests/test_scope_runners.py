@@ -11,7 +11,7 @@ import re
 import unittest
 from typing import Any
 
-from tests.projects import PYTEST, PYTEST_AND_PEERS, Project, Ran
+from tests.project import PYTEST, PYTEST_AND_PEERS, Project, Ran
 
 SHARED = """
     import asyncio

@@ -15,7 +15,7 @@ from asynctesting import (
     addSessionAsyncCleanup,
     async_fixture,
 )
-from tests.projects import PYTEST, Project
+from tests.project import PYTEST, Project
 from tests.support import Outcome, OutcomeAssertions, run_case, run_python
 
 FILES = {
