@@ -361,6 +361,8 @@ class WideScope(NestedScope):
                 verdict.log()
             else:
                 problems += verdict.problems()
+        for problem in problems:
+            _give_traceback(problem)
         return problems
 
     def _leak_advice(self) -> tuple[str, str]:
@@ -399,3 +401,10 @@ class WideScope(NestedScope):
 
     def _opened(self, found: Open) -> bool:
         return found.thing in self._adopted or super()._opened(found)
+
+
+def _give_traceback(error: BaseException) -> None:
+    # nose2 takes one without for a text, and ends its run with an internal error.
+    if error.__traceback__ is None:
+        with contextlib.suppress(type(error)):
+            raise error

@@ -1275,6 +1275,27 @@ class SettingTests(unittest.TestCase):
                 @classmethod
                 async def setUpClass(cls) -> None: ...  # type: ignore[override]
 
+    def test_what_the_class_leaves_has_a_traceback(self) -> None:
+        """nose2 takes an error without one for a text, and aborts its run."""
+
+        class Case(AsyncTestCase):
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                cls.task = asyncio.create_task(asyncio.sleep(60))
+
+            async def test_it(self) -> None: ...
+
+        seen: list[Any] = []
+
+        class Result(unittest.TestResult):
+            def addError(self, test: Any, err: Any) -> None:
+                seen.append(err)
+
+        unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(Result())
+
+        self.assertEqual([kind for kind, _, _ in seen], [LeakError])
+        self.assertIsNotNone(seen[0][2])
+
     def test_a_hook_or_a_cleanup_that_leaves_something_to_await(self) -> None:
         """Nobody would await what it returns, or iterate it, and the class would pass."""
 
