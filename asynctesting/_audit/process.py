@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,8 +27,13 @@ __unittest = True
 #: Real seconds that a thread gets which is about to end, once for all of them.
 _GRACE = 0.1
 _FOLDER = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isdir(path)), None)
+#: Milliseconds at least that a thread of the house gets to close what tests have handed to it.
+_TURNS_TO_CLOSE = 1000
 # Threads that belong to nobody's test.
 _OF_THE_HOUSE = ("asynctesting-", "pytest_timeout", "execnet", "pydevd", "tqdm", "waitpid-")
+# Modules whose threads live as long as the process, and close what a test has closed already:
+# aiodns gives its channels to one of pycares, which takes their descriptors away a little later.
+_CLOSERS = frozenset({"pycares"})
 
 
 class Snapshot:
@@ -123,7 +129,7 @@ def _is_somebodys(thread: threading.Thread, shared_loop: bool) -> bool:
     """Tell whether a new thread may be a test's leak, and not its loop's or the house's."""
     if thread.name.startswith(_OF_THE_HOUSE) or isinstance(thread, threading._DummyThread):
         return False
-    if shared_loop and not _is_plain(thread):
+    if _is_closer(thread) or (shared_loop and not _is_plain(thread)):
         return False
     # A pool is told of as such, if the test has made it; the threads of an older one come and go.
     pools = sys.modules.get("concurrent.futures.thread")
@@ -133,6 +139,10 @@ def _is_somebodys(thread: threading.Thread, shared_loop: bool) -> bool:
     return not isinstance(
         getattr(getattr(thread, "_target", None), "__self__", None), DaemonExecutor
     )
+
+
+def _is_closer(thread: threading.Thread) -> bool:
+    return getattr(getattr(thread, "_target", None), "__module__", None) in _CLOSERS
 
 
 def _is_plain(thread: threading.Thread) -> bool:
@@ -189,7 +199,7 @@ class _Table:
 
     def new_files(self) -> Iterator[Found]:
         """Yield the descriptors that were not open at the last glance."""
-        new = sorted(_listing() - self._known)
+        new = sorted(self._new())
         self._gate = -2
         for fd in new:
             try:
@@ -203,6 +213,18 @@ class _Table:
             # By these one speaks with a process, and hears of its end.
             keys = (PROCESS,) if name in ("pipe", "socket", "pidfd") else ()
             yield Found(None, Finding("files", name, text), (("fd", fd), *keys))
+
+    def _new(self) -> set[int]:
+        """Return what is new, once those who close things in the background had time to."""
+        waits = any(map(_is_closer, _internals.living_threads()))
+        # Counted and not timed: the test may have replaced the clock.
+        for left in reversed(range(_TURNS_TO_CLOSE if waits else 1)):
+            # The listing itself opens a descriptor, which gets the lowest number.
+            new = _listing() - self._known - {self.lowest_free()}
+            if not new or not left:
+                break
+            time.sleep(0.001)
+        return new
 
     def forget(self) -> None:
         """Look at all descriptors again at the next glance."""
