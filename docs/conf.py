@@ -19,11 +19,12 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(typing|collections|contextlib|asyncio|unittest|types|contextvars|datetime|dt|re)\..*",
+        r"(typing|collections|contextlib|asyncio|unittest|types|contextvars|datetime|dt|re|ssl|ssl_module)\..*",
     ),
     ("py:.*", r"(aiohttp|multidict|yarl)\..*|URL"),
     # Types of ours that are seen in signatures and promised by no name.
-    ("py:class", r"(.*\.)?(Mode|Seconds|WallClock|AsyncFixture|_Decorator)"),
+    ("py:class", r"(.*\.)?(Mode|Seconds|WallClock|AsyncFixture|_Decorator|Unset|Place)"),
+    ("py:class", r"(.*\.)?(Matching|Handler|ASGIApplication|TLSMode|MemoryServer)"),
     ("py:class", r"(Any|Callable|ClassVar|Sequence|type|(.*\.)?_[A-Z])"),
 ]
 

@@ -33,7 +33,7 @@ class _Reach(enum.Enum):
 
 
 class MemoryHost:
-    """A host in a network; :meth:`MemoryNetwork.host` makes it.
+    """A host in a network; :meth:`.MemoryNetwork.host` makes it.
 
     All its methods but the asynchronous ones return the host, so that they can be chained.
 

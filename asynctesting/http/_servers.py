@@ -31,7 +31,7 @@ _Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
 
 class Server(Listener):
-    """An application that the network serves; :meth:`HTTPNetwork.serve` makes one.
+    """An application that the network serves; :meth:`.HTTPNetwork.serve` makes one.
 
     Attributes:
         url: Its URL, a ``yarl.URL``.
