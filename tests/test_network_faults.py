@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import socket
@@ -466,6 +467,42 @@ class GuardTests(AsyncTestCase):
         self.assertEqual(self.net.undeclared, [])
         with self.assertRaises(ConnectionRefusedError):
             await ask("127.0.0.1", 1)
+
+    async def test_a_lookup_that_goes_past_the_network_is_recorded(self) -> None:
+        """A blocking client's, which gets no further where there is no such name."""
+
+        def careless() -> None:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen("http://nowhere.invalid/", timeout=5)
+
+        self.net.host("nowhere.invalid")
+        await asyncio.to_thread(careless)
+
+        (record,) = self.net.undeclared
+        self.assertEqual((record.how, record.host), ("real lookup", "nowhere.invalid"))
+        self.assertEqual(record.port, 80)
+
+    async def test_what_a_declared_name_stands_for_is_not_recorded(self) -> None:
+        """A blocking client asks for the name, and connects to an address."""
+
+        def answer(host: str, *rest: Any) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", self.port))]
+
+        self.net.shut_down()
+        with mock.patch("socket.getaddrinfo", answer):
+            async with MemoryNetwork() as net:
+                net.pass_through("db.internal")
+                socket.create_connection(("db.internal", self.port)).close()
+                self.assertEqual(net.undeclared, [])
+                socket.create_connection(("other.internal", self.port)).close()
+                self.assertEqual([each.host for each in net.undeclared], ["other.internal"])
+            self.assertIs(socket.getaddrinfo, answer)
+
+    async def test_a_mock_of_the_lookup_outlives_the_network(self) -> None:
+        """What somebody else has put in place is not ours to take away."""
+        with mock.patch("socket.getaddrinfo") as theirs:
+            self.net.shut_down()
+            self.assertIs(socket.getaddrinfo, theirs)
 
     async def test_it_watches_only_while_there_is_a_network(self) -> None:
         """The class of all sockets is left as it was."""

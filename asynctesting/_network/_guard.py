@@ -2,20 +2,22 @@
 
 A network sits under one loop. Another thread's loop, a blocking client, a library that opens
 sockets by itself do not ask it. So while any network is entered, ``socket.socket``'s own methods
-are watched, for the whole process. The guard *records*; it never stands in the way.
+and the module's lookups of names are watched, for the whole process. The guard *records*; it never
+stands in the way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._report import Place
-from . import _resolver
+from . import _addresses, _resolver
 from ._places import lines_here, place_in
 from ._transport import format_address
 
@@ -31,7 +33,8 @@ class Undeclared:
 
     Attributes:
         how: ``"name looked up"`` or ``"connection"`` for one that was answered in memory by an
-            error; ``"real connection"`` for one that went out.
+            error; ``"real connection"`` for one that went out, ``"real lookup"`` for a name that
+            somebody asked the system for.
         host: Name, address or path.
         port: The port, where there is one.
         place: The line of the user's code, if it is known.
@@ -59,11 +62,18 @@ class Undeclared:
 
 
 class _Guard:
-    """Watches ``socket.socket`` while there are networks."""
+    """Watches ``socket.socket`` and the lookups of ``socket`` while there are networks."""
 
     _METHODS = ("connect", "connect_ex", "sendto")
+    # And which addresses are in what they return.
+    _LOOKUPS: ClassVar[dict[str, Callable[[Any], Iterable[str]]]] = {
+        "getaddrinfo": lambda found: [info[4][0] for info in found],
+        "gethostbyname": lambda found: [found],
+        "gethostbyname_ex": lambda found: found[2],
+    }
 
     def __init__(self) -> None:
+        self._lookups: dict[str, Any] = {}
         self._networks: list[MemoryNetwork] = []
         self._lock = threading.Lock()
 
@@ -84,10 +94,17 @@ class _Guard:
         if networks and not before:
             for name in self._METHODS:
                 setattr(socket.socket, name, self._watched(name))
+            for name, addresses in self._LOOKUPS.items():
+                lookup = self._watched_lookup(getattr(socket, name), addresses)
+                self._lookups[name] = lookup
+                setattr(socket, name, lookup)
             _resolver.redirect()
         elif before and not networks:
             for name in self._METHODS:
                 delattr(socket.socket, name)
+            for name, lookup in self._lookups.items():
+                if getattr(socket, name) is lookup:  # and no mock that somebody still needs
+                    setattr(socket, name, lookup.__wrapped__)
             _resolver.restore()
 
     def _living(self) -> list[MemoryNetwork]:
@@ -103,6 +120,36 @@ class _Guard:
 
         method.__name__ = name
         return method
+
+    def _watched_lookup(
+        self, original: Any, addresses: Callable[[Any], Iterable[str]]
+    ) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+            networks = self._note_lookup(host, *args[:1])
+            found = original(host, *args, **kwargs)
+            for network, name, port in networks:
+                network.learn_real(name, port, addresses(found))
+            return found
+
+        return lookup
+
+    def _note_lookup(
+        self, host: Any, port: Any = None
+    ) -> list[tuple[MemoryNetwork, str, int | None]]:
+        """Record who asks the system for a name; return the networks that have declared it real."""
+        name = _addresses.plain(host) if isinstance(host, (str, bytes)) else ""
+        if not name or _addresses.literal(name) or _addresses.is_local_name(name):
+            return []  # whoever connects there is seen when connecting
+        number = port if isinstance(port, int) and port else None
+        declared = []
+        for network in self._concerned():
+            if network.is_real(name, number):
+                declared.append((network, name, number))
+            else:
+                loop = network.loop if self._runs_here(network) else None
+                network.undeclared.append(Undeclared.here("real lookup", name, number, loop))
+        return declared
 
     def _look(self, sock: socket.socket, address: Any) -> None:
         if sock.family not in (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_UNIX", -1)):

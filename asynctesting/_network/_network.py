@@ -57,7 +57,7 @@ class MemoryNetwork(Joint):
     Args:
         tls: What becomes of TLS where both sides agree to do it: ``"strip"`` leaves it out,
             ``"real"`` does it with a throwaway authority that clients are made to trust. See
-            :meth:`MemoryHost.tls` for single hosts.
+            :meth:`.MemoryHost.tls` for single hosts.
         transport: ``"memory"``, or ``"loopback"`` for real sockets on 127.0.0.1, for clients that
             read and write a socket with ``loop.sock_recv()`` and ``loop.sock_sendall()``. There
             links, faults of TLS and :attr:`connections` are not to be had, and TLS is never left
@@ -350,10 +350,14 @@ class MemoryNetwork(Joint):
         infos = await self.methods.original("getaddrinfo")(
             name, port, family=family, type=kind, proto=proto, flags=flags
         )
-        only = None if (name, None) in self._real else port
-        self._real.update((info[4][0], only) for info in infos)
+        self.learn_real(name, port, [info[4][0] for info in infos])
         found: list[_addresses.Info] = infos
         return found
+
+    def learn_real(self, name: str, port: int | None, addresses: Iterable[str]) -> None:
+        """Let the addresses of a name be reached for real, as the name may be."""
+        only = None if (name, None) in self._real else port
+        self._real.update((address, only) for address in addresses)
 
     @property
     def methods(self) -> Methods:

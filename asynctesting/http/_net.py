@@ -65,7 +65,7 @@ class HTTPNetwork:
         strict: Whether what was seen fails the test. If not, :meth:`findings` still lists it.
 
     Attributes:
-        calls: All requests that reached it, in order, a :class:`CallLog`.
+        calls: All requests that reached it, in order, a :class:`~asynctesting.http.CallLog`.
         hosts: The stubbed hosts.
         servers: The servers under test.
         wire: The network below, for connections that are not HTTP.
@@ -387,11 +387,11 @@ class HTTPNetwork:
     # The log and the verdict --------------------------------------------------------------------
 
     async def wait_calls(self, count: int = 1, *, timeout: Seconds | None = None) -> list[Any]:
-        """Wait until there have been *count* requests in all; see :meth:`CallLog.wait`."""
+        """Wait until there have been *count* requests in all; see :meth:`.CallLog.wait`."""
         return await self.calls.wait(count, timeout=timeout)
 
     async def assert_silence(self, duration: Seconds) -> None:
-        """Assert that no request comes for so long; see :meth:`CallLog.assert_silence`."""
+        """Assert that no request comes for so long; see :meth:`.CallLog.assert_silence`."""
         await self.calls.assert_silence(duration)
 
     def findings(self) -> list[str]:
@@ -400,10 +400,12 @@ class HTTPNetwork:
 
     def _findings(self, unused: bool = True) -> Iterator[str]:
         for attempt in self.wire.undeclared:
-            yield (
-                f"{attempt}\n  Nobody declared it. To answer it: net.host(...); to let it be: "
-                "net.pass_through(...)"
+            why = (
+                "Nobody declared it. To answer it: net.host(...)"
+                if not attempt.how.startswith("real ")
+                else "It went past the network, which serves the clients of its own loop"
             )
+            yield f"{attempt}\n  {why}; to let it be: net.pass_through(...)"
         for port, place in self.wire.missed:
             where = f"\n  at  {place}" if place is not None else ""
             declared = ", ".join(
