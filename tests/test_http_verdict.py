@@ -246,6 +246,22 @@ class FindingTests(VerdictCase):
         outcome = run_case(Open)
         self.assertIn("It waited for next_request()", outcome.report)
 
+    def test_a_request_whose_client_gave_up_before_the_test_asked(self) -> None:
+        """A test that answers by hand, and then doesn't, has an unmatched request."""
+
+        class GivingUp(Case):
+            async def test_it(self) -> None:
+                host = self.net.host("http://hand.test", by_hand=True)
+                task = asyncio.create_task(self.price("http://hand.test/b"))
+                await host.wait_calls(1)
+                task.cancel()
+                await asyncio.wait([task])
+
+        text = self.finding(GivingUp)
+
+        self.assertIn("GET http://hand.test/b: no stub answers it.", text)
+        self.assertIn("next_request(), which was never called, until its client gave up", text)
+
     def test_a_stream_that_was_never_closed(self) -> None:
         """Beside HTTP, who opens a connection closes it."""
 

@@ -23,7 +23,7 @@ from ._exchanges import Exchange, WebSocketStub, hand_over, take_next
 from ._forward import forward
 from ._listeners import Listener, keep_body, listen, read_body
 from ._stubs import Stub, give, make_stub
-from ._verdict import describe_unmatched, user_place
+from ._verdict import Unmatched, describe_unmatched, user_place
 
 if TYPE_CHECKING:
     from .._network import MemoryHost
@@ -59,7 +59,7 @@ class StubRequest(web.Request):
 
 
 class Host(Listener):
-    """A host whose answers are written down by the test; :meth:`HTTPNetwork.host` makes one.
+    """A host whose answers are written down by the test; :meth:`.HTTPNetwork.host` makes one.
 
     Attributes:
         url: Its URL, a ``yarl.URL``.
@@ -71,6 +71,7 @@ class Host(Listener):
         super().__init__(net, url, machine)
         self.stubs: list[Stub] = []
         self._by_hand = by_hand
+        self._is_asked = False
         self._waiting: deque[Exchange] = deque()
         self._takers: deque[asyncio.Future[Exchange]] = deque()
         self._server: web.Server | None = None
@@ -159,7 +160,7 @@ class Host(Listener):
         Raises:
             TimeoutError: If none comes in that time.
         """
-        self._by_hand = True
+        self._by_hand = self._is_asked = True
         what = f"no request to {self.url} that waits for the test"
         exchange: Exchange = await take_next(self._waiting, self._takers, timeout, what)
         return exchange
@@ -225,6 +226,7 @@ class Host(Listener):
                 exchange._over.set()
                 if exchange in self._waiting and call.finished is None:
                     self._waiting.remove(exchange)  # its client has gone
+                    self._note_given_up(call)
         self._finish(call, response)
         return response
 
@@ -240,6 +242,15 @@ class Host(Listener):
             if stub._is_left and (not stub.pattern.needs_body or stub.pattern.fits(call)):
                 return stub
         return None
+
+    def _note_given_up(self, call: Call) -> None:
+        """Record a request whose client gave up, where the test has never asked for any."""
+        if not self._is_asked:
+            text = (
+                f"{describe_unmatched(call, self).text}\n"
+                "  It waited for next_request(), which was never called, until its client gave up."
+            )
+            self._net._unmatched.append(Unmatched(call, text))
 
     def _refuse(self, call: Call, request: web.Request) -> web.Response:
         transport = request.transport
