@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import itertools
 import socket
@@ -17,7 +18,10 @@ Name = str | bytes | None
 
 # The ranges that RFC 5737 and RFC 2544 keep for examples and benchmarks: private, and routed
 # nowhere. An address that somebody remembers for longer than the network lives reaches nobody.
-_RANGES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
+_NETS = (
+    *("192.0.2", "198.51.100", "203.0.113"),
+    *(f"198.{second}.{third}" for second in (18, 19) for third in range(256)),
+)
 
 #: From which address clients come to hosts that are not this machine.
 CLIENT = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -30,8 +34,7 @@ _ANY = {"0.0.0.0", "::"}
 
 def fresh_addresses() -> Iterator[str]:
     """Yield addresses for hosts, each once."""
-    hosts = itertools.chain.from_iterable(map(ipaddress.IPv4Network, _RANGES))
-    return (str(address) for address in hosts if int(address) % 256 not in (0, 1, 255))
+    return (f"{net}.{last}" for net in _NETS for last in range(2, 255))
 
 
 def plain(host: Name) -> str:
@@ -43,6 +46,7 @@ def plain(host: Name) -> str:
     return address if address is not None else text.rstrip(".").lower()
 
 
+@functools.lru_cache(maxsize=1024)
 def literal(host: str) -> str | None:
     """Return *host* in its usual spelling if it is an address, else ``None``."""
     # Names are what is asked for most: look before asking a parser that raises.

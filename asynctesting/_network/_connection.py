@@ -12,7 +12,7 @@ from .._report import Place
 from ._hosts import MemoryHost
 from ._link import Link
 from ._pipe import Pipe, reset_by_peer
-from ._places import lines_here, place_in
+from ._places import place_in, steps_here
 from ._transport import MemorySocket, MemoryTransport, format_address
 
 __unittest = True
@@ -35,9 +35,9 @@ class Connection(Joint):
 
     __slots__ = (
         *(
-            "_lines",
             "_loop",
             "_on_gone",
+            "_steps",
             "client",
             "host",
             "number",
@@ -64,7 +64,7 @@ class Connection(Joint):
         self.target = target
         self.opened_at = loop.time()
         self._loop = loop
-        self._lines = lines_here(2)
+        self._steps = steps_here(2)
         self._on_gone = on_gone
         link = None if host is None else host.current_link
         there, back = Pipe(loop, False, link), Pipe(loop, True, link)
@@ -87,7 +87,7 @@ class Connection(Joint):
     @property
     def place(self) -> Place | None:
         """The line of the user's code from which it was opened, if that is known."""
-        return place_in(self._lines, self._loop)
+        return place_in(self._steps, self._loop)
 
     @property
     def is_closed(self) -> bool:

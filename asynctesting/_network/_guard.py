@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._report import Place
 from . import _addresses, _resolver
-from ._places import lines_here, place_in
+from ._places import place_in, steps_here
 from ._transport import format_address
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Undeclared:
     @classmethod
     def here(cls, how: str, host: str, port: int | None, loop: Any) -> Undeclared:
         """Describe an attempt that is being made, two calls above."""
-        place = place_in(lines_here(3), loop)
+        place = place_in(steps_here(3), loop)
         return cls(how, host, port, place, threading.current_thread().name)
 
     def __str__(self) -> str:

@@ -154,7 +154,10 @@ class MemoryNetwork(Joint):
     ) -> None:
         self.shut_down()
         for _ in range(_TURNS_TO_END):
+            had_any = bool(self._connections or self.real_transports)
             await asyncio.sleep(0)
+            if not had_any:
+                break
 
     def shut_down(self) -> None:
         """Close every server, abort every connection, and give the loop its methods back."""

@@ -14,6 +14,8 @@ from .._report import Place, chain, innermost_user_place, is_plumbing
 __unittest = True
 
 Line = tuple[CodeType, int]
+#: A frame as cheap as it can be kept: its line is worked out when somebody asks.
+Step = tuple[CodeType, int]
 
 _PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 # Below these frames begins what a loop runs; above them stands who runs the loop.
@@ -21,21 +23,31 @@ _LOOP_FRAMES = frozenset({"_run", "_run_once", "run_forever", "run_until_complet
 _LOOP_FILES = os.path.join(os.path.dirname(asyncio.__file__), "")
 
 
-def lines_here(depth: int = 1) -> list[Line]:
-    """Return the stack of the running callback or task, outermost first.
+def steps_here(depth: int = 1) -> list[Step]:
+    """Return the stack of the running callback or task, innermost first, without line numbers.
+
+    Every connection keeps one, and hardly any is asked for: :func:`place_in` reads it then.
 
     Args:
         depth: How many frames to leave out, from the caller of this function on.
     """
-    lines: list[Line] = []
+    steps: list[Step] = []
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
         if code.co_name in _LOOP_FRAMES and code.co_filename.startswith(_LOOP_FILES):
             break
-        lines.append((code, frame.f_lineno or code.co_firstlineno))
+        steps.append((code, frame.f_lasti))
         frame = frame.f_back
-    return lines[::-1]
+    return steps
+
+
+def _line(step: Step) -> Line:
+    code, instruction = step
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return code, line
+    return code, code.co_firstlineno
 
 
 def users_place(lines: Iterable[Line]) -> Place | None:
@@ -44,8 +56,12 @@ def users_place(lines: Iterable[Line]) -> Place | None:
     return innermost_user_place(filter(_is_users, found)) or innermost_user_place(found)
 
 
-def place_in(lines: list[Line], loop: Any) -> Place | None:
-    """Return the same, or where the test waits: a library may have asked in a task of its own."""
+def place_in(steps: list[Step], loop: Any) -> Place | None:
+    """Return the user's line in a stack, or where the test waits.
+
+    A library may have asked in a task of its own.
+    """
+    lines = [_line(step) for step in reversed(steps)]
     if not any(map(_is_users, lines)):
         main = getattr(loop, "main_task", None)
         waiting = [] if main is None else chain(main.get_coro())
