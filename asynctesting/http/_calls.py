@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -67,22 +67,24 @@ class Call:
     """
 
     __slots__ = (
-        *("_body", "_form", "connection_id", "exception", "finished", "headers", "match_info"),
-        *("_url", "method", "response", "started", "stub"),
+        *("_body", "_form", "_host", "_url", "connection_id", "exception", "finished"),
+        *("headers", "match_info", "method", "response", "started", "stub"),
     )
 
     def __init__(
         self,
         method: str,
-        url: URL | Callable[[], URL],
+        url: URL,
         headers: CIMultiDictProxy[str],
         *,
+        host: URL | None = None,
         body: bytes | None = None,
         started: float = 0.0,
         connection_id: int = 0,
     ) -> None:
         self.method = method
         self._url = url
+        self._host = host
         self.headers = headers
         self.match_info: Mapping[str, str] = {}
         self.stub: Stub | None = None
@@ -104,21 +106,33 @@ class Call:
     @property
     def url(self) -> URL:
         """The whole URL, with scheme and host."""
-        url = self._url
-        if not isinstance(url, URL):
+        host = self._host
+        if host is not None:
             # Made when somebody asks: most requests to a server under test nobody asks about.
-            url = self._url = url()
-        return url
+            target, self._host = self._url, None
+            self._url = URL.build(
+                scheme=host.scheme,
+                authority=host.raw_authority,
+                path=target.raw_path,
+                query_string=target.raw_query_string,
+                encoded=True,
+            )
+        return self._url
+
+    @property
+    def target(self) -> URL:
+        """The URL as far as it is needed to compare path and query: with a host or without."""
+        return self._url
 
     @property
     def path(self) -> str:
         """The decoded path."""
-        return self.url.path
+        return self._url.path
 
     @property
     def query(self) -> MultiDictProxy[str]:
         """The query parameters."""
-        return self.url.query
+        return self._url.query
 
     @property
     def status(self) -> int | None:

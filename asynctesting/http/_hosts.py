@@ -197,7 +197,7 @@ class Host(Listener):
                 answer = stub._take()
                 stub.calls._add(call)
                 call.stub = stub
-                call.match_info = stub.pattern.match_path(call.url) or {}
+                call.match_info = stub.pattern.match_path(call.target) or {}
                 request.found_in_path = call.match_info
                 if answer.handler is None:
                     await read_body(call, request)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aiohttp import ClientSession, web
@@ -132,9 +131,10 @@ class Listener:
         connection = None if transport is None else transport.get_extra_info(EXTRA_NAME)
         call = Call(
             request.method,
-            partial(_whole_url, self.url, request.rel_url),
+            request.rel_url,
             request.headers,
-            started=asyncio.get_running_loop().time(),
+            host=self.url,
+            started=self._net.wire.loop.time(),
             connection_id=0 if connection is None else connection.number,
         )
         self.calls._add(call)
@@ -142,23 +142,15 @@ class Listener:
         return call
 
     def _finish(self, call: Call, response: web.StreamResponse) -> None:
-        body = getattr(response, "body", None)
-        if isinstance(response, web.Response) and body is None:
-            body = b""
-        call.response = CallResponse(
-            response.status, response.headers, body if isinstance(body, bytes) else None
-        )
-        call.finished = asyncio.get_running_loop().time()
-
-
-def _whole_url(host: URL, target: URL) -> URL:
-    return URL.build(
-        scheme=host.scheme,
-        authority=host.raw_authority,
-        path=target.raw_path,
-        query_string=target.raw_query_string,
-        encoded=True,
-    )
+        body: Any = None
+        if isinstance(response, web.Response):
+            body = response.body
+            if body is None:
+                body = b""
+            elif not isinstance(body, bytes):
+                body = None
+        call.response = CallResponse(response.status, response.headers, body)
+        call.finished = self._net.wire.loop.time()
 
 
 async def read_body(call: Call, request: web.BaseRequest) -> None:

@@ -168,10 +168,11 @@ class HTTPNetwork:
             for problem in problems:
                 error.add_note(f"And closing the network failed: {problem!r}")
             return
-        verdict = self._verdict() if self.strict else None
+        found, news = self._look()
+        verdict = make_error(news) if news and self.strict else None
         if verdict is not None:
             problems.append(verdict)
-        self._told = {*(self._told or ()), *self._findings()}
+        self._told = {*(self._told or ()), *found}
         if len(problems) == 1:
             raise problems[0]
         if problems:
@@ -427,20 +428,23 @@ class HTTPNetwork:
         for host in self.hosts if unused else ():
             yield from (describe_unused(stub) for stub in host.stubs if stub._is_owed)
 
-    def _verdict(self) -> Any:
+    def _look(self) -> tuple[list[str], list[str]]:
+        """Return all findings, and those of them that the verdict is about."""
+        found, told = list(self._findings()), self._told
+        if told is None or not found:
+            return found, found
         # After a failure of the test that has a note, what follows from it is no news.
-        told = self._told
-        findings = self._findings(unused=told is None)
-        return make_error(found for found in findings if told is None or found not in told)
+        return found, [each for each in self._findings(unused=False) if each not in told]
 
     def _asynctesting_witness(self, error: BaseException) -> None:
         """Tell on the failure of a test what the network has seen so far."""
         if self._state == "over":
             return
-        verdict = self._verdict()
-        if verdict is not None and self.strict:
+        found, news = self._look()
+        verdict = make_error(news) if news and self.strict else None
+        if verdict is not None:
             error.add_note(f"Beside this, {verdict}")
-        self._told = {*(self._told or ()), *self._findings()}
+        self._told = {*(self._told or ()), *found}
 
     def _open_things(self) -> Iterator[str]:
         waiting = [(host, exchange.call) for host in self.hosts for exchange in host._waiting]

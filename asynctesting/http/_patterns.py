@@ -7,6 +7,7 @@ and a request is a list of fields, so that the message of a failure can show eac
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -35,6 +36,8 @@ class Request(Protocol):
     def method(self) -> str: ...
     @property
     def url(self) -> URL: ...
+    @property
+    def target(self) -> URL: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
     @property
@@ -199,7 +202,7 @@ class RequestPattern:
         """Tell whether method, path, query and headers are as they should be."""
         return (
             self.method in (None, request.method)
-            and self._matches_path(request.url) is not None
+            and self._matches_path(request.target) is not None
             and not (self.params or self.exact_params or self.headers)
         ) or not any(self._head_differences(request))
 
@@ -383,18 +386,24 @@ def _path_matcher(
         return lambda url: {}
     if isinstance(path, re.Pattern):
         return lambda url, pattern=path: _groups(pattern.fullmatch(url.path))  # type: ignore[misc]
-    try:
-        info = web.UrlDispatcher().add_resource(path).get_info()
-    except ValueError as error:
-        raise ValueError(
-            f"{path!r} is no template that aiohttp's router understands ({error}). Write "
-            "'/orders/{id}' or r'/orders/{id:\\d+}'"
-        ) from None
+    info = _resource_info(path)
     if "pattern" in info:
         pattern = info["pattern"]
         return lambda url: _groups(pattern.fullmatch(url.raw_path), unquote)
     fixed = info["path"]
     return lambda url: {} if url.raw_path == fixed or url.path == path else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _resource_info(path: str) -> Mapping[str, Any]:
+    """Return what aiohttp's router makes of a path or template."""
+    try:
+        return web.UrlDispatcher().add_resource(path).get_info()
+    except ValueError as error:
+        raise ValueError(
+            f"{path!r} is no template that aiohttp's router understands ({error}). Write "
+            "'/orders/{id}' or r'/orders/{id:\\d+}'"
+        ) from None
 
 
 def _groups(
