@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _internals
 from ._explain import explain, graph_of, timeline_of
+from ._loop import LazyEventLoop
 from ._report import Place, indent, seconds
 from ._timeline import Timeline
 from ._tracebacks import from_user_code, without_ours
@@ -419,7 +420,7 @@ class Phases:
         else:
             verdict = f"{head}; it was waiting in the {self.phase} phase."
             if first is not None:
-                verdict = f"{verdict[:-1]} for {first.thing}."
+                verdict = f"{verdict[:-1]} for {first.thing}.{self._prove(graph)}"
             place = None if first is None else first.place
             lines, waiting = graph.lines(), [str(wait) for wait in graph.waits.values()]
         return self._tell(verdict, place, lines, timeline, limit, waiting)
@@ -445,6 +446,27 @@ class Phases:
         error._timeline = timeline
         self.timeline = self.timeline or timeline
         return error
+
+    def _prove(self, graph: WaitGraph) -> str:
+        """Say so if nobody can complete any more what the owner waits for."""
+        from . import _reach  # only when a limit has run out
+
+        loop, owner = self._loop, self._owner
+        if not isinstance(loop, LazyEventLoop) or owner is None or graph.left_out:
+            return ""
+        # The loop answers nobody meanwhile, and that is not the test's time.
+        self.watch.pause()
+        try:
+            if owner not in _reach.beyond_reach(loop, graph.waits, self):
+                return ""
+            doubts = _reach.doubts()
+        finally:
+            self.watch.resume(self.watch.grace)
+        sure = f" (likely: {doubts})" if doubts else ""
+        return (
+            "\nNobody can end that any more: no thread, timer, callback or running task, and "
+            f"nothing that a module holds, refers to it{sure}."
+        )
 
     def _look(self) -> tuple[WaitGraph, Timeline | None]:
         """Return who waits for whom, and what has happened, as far as the loop turns."""

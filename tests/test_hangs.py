@@ -114,12 +114,13 @@ class HangTests(HangCase):
                 finally:
                     heart.cancel()
 
-        self.hang(
+        error = self.hang(
             Case,
             TimeLimitError,
             "it was waiting in the test phase for a future 'reply'",
             "await reply",
         )
+        self.assertIn("\nNobody can end that any more: no thread, timer, ", str(error))
 
     def test_4_a_queue_whose_count_is_wrong(self) -> None:
         """A worker that forgets task_done()."""

@@ -32,6 +32,7 @@ ROOMS = {
             "_pages",
             "_executor",
             "_waits",
+            "_reach",
             "_explain",
             "_inflight",
             "_stuck",

@@ -196,7 +196,7 @@ class HangTests(WatchedTests):
             run_case(Case),
             TimeLimitError,
             "test_it took longer than its limit of 0.1 s; it was waiting in the test phase for "
-            "Event.\n\n",
+            "Event.\nNobody can end that any more: ",
             "'test_it' waits for Event\n",
             "test_limits.py:",
             "await asyncio.Event().wait()",
