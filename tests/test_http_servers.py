@@ -313,6 +313,14 @@ class HabitTests(AsyncTestCase):
         async with self.net.client().get("http://prices.test/tea") as response:
             self.assertEqual(await response.json(), 3)
 
+    async def test_a_host_that_is_asked_at_once(self) -> None:
+        """It is declared by a plain call, and there from then on."""
+        client = self.net.client()
+        self.net.host("http://prices.test").get("/tea").respond(json=3)
+
+        async with client.get("http://prices.test/tea") as response:
+            self.assertEqual(await response.json(), 3)
+
 
 class LoopbackHabitTests(HabitTests):
     """The same over real sockets, by one argument."""

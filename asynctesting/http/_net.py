@@ -223,6 +223,8 @@ class HTTPNetwork:
         made = Host(self, checked, self.wire.host(_name(checked)), by_hand)
         if self.wire.transport == "loopback":
             made._starting = asyncio.ensure_future(made._start())
+            self.wire.starting.add(made._starting)
+            made._starting.add_done_callback(self.wire.starting.discard)
         else:
             made._start_in_memory()
         self.hosts.append(made)
@@ -530,14 +532,19 @@ class _Wire(MemoryNetwork):
 
     Attributes:
         missed: Name and port, and the line of the user's code.
+        starting: Servers over real sockets that are about to listen.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.missed: list[tuple[tuple[str, int], Place | None]] = []
+        self.starting: set[asyncio.Future[None]] = set()
 
     async def reach(self, address: str, port: int) -> Any:
         """Return who listens at an address; see :meth:`MemoryNetwork.reach`."""
+        if self.starting:
+            # A host is declared by a plain call, and a real socket listens a few turns later.
+            await asyncio.wait(self.starting)
         try:
             return await super().reach(address, port)
         except ConnectionRefusedError:
