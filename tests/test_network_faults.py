@@ -422,6 +422,9 @@ def _run_on(factory: Any, main: Any) -> Any:
         return runner.run(main())
 
 
+_DISCARD = [("127.0.0.1", 9)]
+
+
 class GuardTests(AsyncTestCase):
     async def asyncSetUp(self) -> None:
         self.net = await self.enterAsyncContext(MemoryNetwork())
@@ -497,6 +500,18 @@ class GuardTests(AsyncTestCase):
                 socket.create_connection(("other.internal", self.port)).close()
                 self.assertEqual([each.host for each in net.undeclared], ["other.internal"])
             self.assertIs(socket.getaddrinfo, answer)
+
+    async def test_datagrams_are_recorded(self) -> None:
+        """They are real ones, connected or not."""
+        loop = asyncio.get_running_loop()
+        for where in ({"remote_addr": ("127.0.0.1", 9)}, {"local_addr": ("127.0.0.1", 0)}):
+            endpoint: Any = loop.create_datagram_endpoint(asyncio.DatagramProtocol, **where)
+            transport, _ = await endpoint
+            transport.sendto(b"x", None if "remote_addr" in where else ("127.0.0.1", 9))
+            transport.abort()
+        await asyncio.sleep(0)
+
+        self.assertEqual([(each.host, each.port) for each in self.net.undeclared], _DISCARD * 2)
 
     async def test_a_mock_of_the_lookup_outlives_the_network(self) -> None:
         """What somebody else has put in place is not ours to take away."""
