@@ -308,7 +308,7 @@ def watch_warnings(take: Callable[[Any], bool]) -> bool:
     def _showwarnmsg(msg: Any) -> None:
         if take(msg):
             return
-        if issubclass(msg.category, ResourceWarning) and warnings.filters[:1] == [_SHOW_RESOURCES]:
+        if issubclass(msg.category, ResourceWarning) and _is_first(_SHOW_RESOURCES):
             # It has come through for our sake. What would have become of it?
             action = _action_of_filters(str(msg.message), msg.category, warnings.filters[1:])
             if action == "ignore":
@@ -321,16 +321,20 @@ def watch_warnings(take: Callable[[Any], bool]) -> bool:
     return True
 
 
+# Ours is known by identity: simplefilter("always", ResourceWarning), which assertWarns() uses,
+# makes one that is equal to it, and that one is meant.
 _SHOW_RESOURCES = ("always", None, ResourceWarning, None, 0)
+
+
+def _is_first(ours: object) -> bool:
+    return bool(warnings.filters) and warnings.filters[0] is ours
 
 
 def show_resource_warnings() -> None:
     """Have no filter that is in force now drop a ``ResourceWarning`` on its way to us."""
-    filters = warnings.filters
-    if not filters or filters[0] is not _SHOW_RESOURCES:
-        if _SHOW_RESOURCES in filters:
-            filters.remove(_SHOW_RESOURCES)  # type: ignore[attr-defined]
-        filters.insert(0, _SHOW_RESOURCES)  # type: ignore[attr-defined]
+    if not _is_first(_SHOW_RESOURCES):
+        filters: Any = warnings.filters
+        filters[:] = [_SHOW_RESOURCES, *(f for f in filters if f is not _SHOW_RESOURCES)]
         mutated = getattr(warnings, "_filters_mutated", None)
         if mutated is not None:
             mutated()

@@ -512,6 +512,30 @@ class WarningsTests(unittest.TestCase):
         self.assertIsNot(recording, outside)
         self.assertIs(_internals.warning_recorder(), outside)
 
+    def test_a_filter_of_the_tests_own_is_not_taken_for_ours(self) -> None:
+        """``assertWarns(ResourceWarning)`` sets one that is equal to ours, and means it."""
+        script = """
+            import unittest, warnings
+            from asynctesting import AsyncTestCase
+
+            class First(AsyncTestCase):
+                async def test_it(self):
+                    pass
+
+            class Second(unittest.TestCase):
+                def test_it(self):
+                    with self.assertWarns(ResourceWarning):
+                        warnings.warn("unclosed", ResourceWarning)
+                    with self.assertRaises(ResourceWarning):  # by -W error
+                        warnings.warn("unclosed", ResourceWarning)
+
+            unittest.main()
+            """
+
+        process = run_python(script)
+
+        self.assertEqual(process.returncode, 0, process.stderr)
+
     def test_an_interpreter_without_it(self) -> None:
         """The fallback: nobody records, as far as we know."""
         with mock.patch.object(_internals, "warnings", types.SimpleNamespace()):

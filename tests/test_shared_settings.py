@@ -39,12 +39,12 @@ class OrderTests(OutcomeAssertions):
             with self.subTest(scope=scope):
 
                 async def slow() -> AsyncIterator[None]:
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.15)
                     yield
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.15)
 
                 fixture = async_fixture(slow, scope=scope)
-                for outcome in self.run_in_both_orders(fixture, timeout=0.02):
+                for outcome in self.run_in_both_orders(fixture, timeout=0.1):
                     self.assertEqual(outcome.raised, [], outcome.report)
 
     def test_the_leak_level_of_a_class(self) -> None:
