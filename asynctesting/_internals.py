@@ -442,6 +442,35 @@ def policy_or_none() -> Any:
     return _policy_or_none()
 
 
+# multiprocessing -------------------------------------------------------------------------------
+
+
+def fds_of_child(process: Any) -> list[int]:
+    """Return the descriptors by which this process hears of the end of one of multiprocessing.
+
+    It closes them when it has heard of it, which is where they are written down.
+    """
+    finalizer = getattr(getattr(process, "_popen", None), "finalizer", None)
+    return [fd for fd in getattr(finalizer, "_args", None) or () if isinstance(fd, int)]
+
+
+def fds_of_multiprocessing() -> set[int]:
+    """Return the descriptors that multiprocessing keeps for the rest of the run.
+
+    They lead to its resource tracker and its fork server, which it starts when it first needs them
+    and never stops.
+    """
+    keepers = (
+        ("multiprocessing.resource_tracker", "_resource_tracker", "_fd"),
+        ("multiprocessing.forkserver", "_forkserver", "_forkserver_alive_fd"),
+    )
+    found = (
+        getattr(getattr(sys.modules.get(module), name, None), field, None)
+        for module, name, field in keepers
+    )
+    return {fd for fd in found if isinstance(fd, int)}
+
+
 # Results ---------------------------------------------------------------------------------------
 
 

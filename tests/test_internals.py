@@ -11,6 +11,7 @@ import contextvars
 import gc
 import inspect
 import io
+import multiprocessing
 import pdb
 import re
 import signal
@@ -378,6 +379,30 @@ class OriginTests(unittest.TestCase):
 
         self.assertEqual(holder.id(), "tearDownSession (asynctesting)")
         self.assertEqual(type(holder).__module__, "unittest.suite")
+
+
+class MultiprocessingNamesTests(unittest.TestCase):
+    @unittest.skipIf(sys.platform == "win32", "processes have handles there")
+    def test_what_it_keeps_open_is_known(self) -> None:
+        """The way to its resource tracker, once that was needed."""
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
+
+        self.assertIn(resource_tracker._resource_tracker._fd, _internals.fds_of_multiprocessing())
+
+    @unittest.skipIf(sys.platform == "win32", "processes have handles there")
+    def test_the_pipes_of_a_process_are_known(self) -> None:
+        """Among them the one that tells of its end; a process that was not started has none."""
+        process = multiprocessing.get_context("spawn").Process(target=print)
+        before = _internals.fds_of_child(process)
+        process.start()
+        try:
+            self.assertIn(process.sentinel, _internals.fds_of_child(process))
+        finally:
+            process.join()
+            process.close()
+        self.assertEqual(before, [])
 
 
 class EnteredTaskTests(unittest.TestCase):

@@ -155,12 +155,14 @@ def _children() -> set[Any]:
 
 
 def _new_children(before: set[Any]) -> Iterator[Found]:
-    for process in _children() - before:
+    for process in sorted(_children() - before, key=lambda process: process.name):
         if process.is_alive():
             _, text = describe_process(process.pid, None)
             # A pool that is older than the test may start one whenever it likes.
             finding = Finding("processes", process.name, f"{text} ({process.name})", level="warn")
-            yield Found(process, finding, (("pid", process.pid),))
+            # Its pipes go with it: they are closed when its end is heard of.
+            fds = [("fd", fd) for fd in _internals.fds_of_child(process)]
+            yield Found(process, finding, (("pid", process.pid), *fds))
 
 
 # Descriptors -----------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ class _Table:
 
     def new_files(self) -> Iterator[Found]:
         """Yield the descriptors that were not open at the last glance."""
-        new = sorted(self._new())
+        new = sorted(self._new() - _internals.fds_of_multiprocessing())
         self._gate = -2
         for fd in new:
             try:
