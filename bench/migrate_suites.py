@@ -21,7 +21,6 @@ import sys
 import tarfile
 import tempfile
 import venv
-from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -146,7 +145,7 @@ def move(suite: Published, python: str, folder: Path) -> Moved:
         MeasureError: If it can't be fetched, or has no green test to begin with.
     """
     progress(f"{suite.name} {suite.version}: fetching")
-    before = _fetch(suite, python, folder)
+    before = fetch(suite, python, folder)
     after = folder / f"{suite.folder}-after"
     shutil.copytree(before, after)
     records = [folder / f"{suite.folder}-{word}.json" for word in ("before", "after")]
@@ -162,7 +161,12 @@ def move(suite: Published, python: str, folder: Path) -> Moved:
     return _compare(suite, records, findings, _changed_lines(before, after))
 
 
-def _fetch(suite: Published, python: str, folder: Path) -> Path:
+def fetch(suite: Published, python: str, folder: Path) -> Path:
+    """Unpack the source distribution of *suite* below *folder*, and say where.
+
+    Raises:
+        MeasureError: If it can't be had.
+    """
     target = folder / f"{suite.folder}-sdist"
     fetched = subprocess.run(
         [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
@@ -261,9 +265,14 @@ def verdicts(moved: Sequence[Moved]) -> list[Verdict]:
     ]  # fmt: skip
 
 
-def _environment(options: Namespace, suites: Sequence[Published], folder: Path) -> str:
-    if options.python:
-        return os.path.abspath(options.python)
+def environment(given: str | None, suites: Sequence[Published], folder: Path) -> str:
+    """Return the interpreter that is *given*, or one of a new environment with what they need.
+
+    Raises:
+        MeasureError: If pip can't install it.
+    """
+    if given:
+        return os.path.abspath(given)
     progress("making an environment")
     venv.create(folder / "environment", with_pip=True)
     python = str(folder / "environment" / "bin" / "python")
@@ -299,7 +308,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with place as name:
         folder = Path(name)
         try:
-            python = _environment(options, suites, folder)
+            python = environment(options.python, suites, folder)
         except MeasureError as error:
             print(f"migrate_suites.py: {error}", file=sys.stderr)
             return 1

@@ -14,6 +14,7 @@ from tests.support import ROOT
 
 with mock.patch.object(sys, "path", [str(ROOT / "bench"), *sys.path]):
     import _measure
+    import audit_suites
     import migrate_speed
     import migrate_suites
 
@@ -47,7 +48,7 @@ class SpeedTests(unittest.TestCase):
 
     def test_a_wrong_argument_is_one_line(self) -> None:
         """And exit code 2."""
-        for name in ("migrate_speed.py", "migrate_suites.py"):
+        for name in ("migrate_speed.py", "migrate_suites.py", "audit_suites.py"):
             done = subprocess.run(
                 [sys.executable, str(ROOT / "bench" / name), "--lines", "few"],
                 capture_output=True, text=True, check=False,
@@ -88,6 +89,29 @@ class SuitesTests(unittest.TestCase):
 
         self.assertEqual(len(folders), len(set(folders)))
         self.assertGreaterEqual(len({suite.style for suite in migrate_suites.SUITES}), 6)
+
+
+class AuditedSuitesTests(unittest.TestCase):
+    def test_a_row_counts_what_the_ledger_has_got(self) -> None:
+        """By kind; a suite that leaves nothing writes no ledger."""
+        stock = audit_suites.count("Ran 9 tests in 0.1s\n\nFAILED (failures=1, skipped=2)\n")
+        with tempfile.TemporaryDirectory() as name:
+            ledger = Path(name, "leaks.toml")
+            nothing = audit_suites.read_ledger(ledger)
+            ledger.write_text("".join(
+                f'[[leak]]\ntest = "t"\nkind = "{kind}"\nname = "n"\nreason = "r"\n'
+                for kind in ("timers", "tasks", "timers")
+            ))  # fmt: skip
+            found = audit_suites.read_ledger(ledger)
+        row = audit_suites.Audited(audit_suites.SUITES[1], stock, stock, found).row()
+
+        self.assertEqual(row[1:], ["adopted", "9", "6", "6", "3", "tasks 1, timers 2"])
+        self.assertEqual(nothing, ())
+
+    def test_a_run_without_an_end_is_no_figure(self) -> None:
+        """Its last line says why."""
+        with self.assertRaisesRegex(audit_suites.MeasureError, "no tests ran: ImportError: tea"):
+            audit_suites.count("Traceback\nImportError: tea\n")
 
 
 if __name__ == "__main__":
