@@ -591,7 +591,7 @@ class AsyncTestCase(OwnFixtures, _Stock):
 
     def _asynctesting_note_leaks(self, verdict: Verdict, raised: BaseException | None) -> None:
         """Put what a test has left that has failed already beneath its failure."""
-        note = verdict.note()
+        note = verdict.note(raised)
         if not note:
             return
         if raised is None or not add_to_report(self._outcome.result, self, note):

@@ -49,6 +49,7 @@ KINDS = {
         Kind("timers", "warn", "timers that are still set"),
         Kind("readers", "warn", "files that the loop still watches"),
         Kind("jobs", "warn", "executor jobs that are not done"),
+        Kind("blocking", "off", "lines that have blocked the loop"),
         Kind("clock", "error", "a patch of time.monotonic() that has failed inside of the loop"),
         # Resources: seen as they are lost, or still held at the end.
         Kind("coroutines", "error", "coroutines that nobody has awaited"),

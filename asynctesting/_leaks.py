@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from . import _internals, _settings
-from ._audit import hooks
+from ._audit import blocking, hooks
 from ._audit.loop import pending_findings
 from ._audit.process import Snapshot, forget_files
 from ._audit.survivors import look_through
@@ -26,7 +26,7 @@ from ._audit.things import PROCESS, SESSION, describe_coroutine
 from ._audit.window import Window
 from ._kinds import DEFAULT, KINDS, Finding, Policy
 from ._report import Place, indent, is_plumbing, one_line
-from .errors import LeakError, LeakWarning
+from .errors import LeakError, LeakWarning, StuckError, TimeLimitError
 
 __unittest = True
 
@@ -35,6 +35,8 @@ _ADVICE = (
     "or its teardown."
 )
 _LEVEL_ADVICE = 'leaks = "warn" on the class only warns of them, "off" says nothing.'
+
+_BY = " by  "
 
 # Which of two findings of one cause says more.
 _RANK = {
@@ -56,8 +58,8 @@ class Collector:
     """
 
     __slots__ = (
-        "_below", "_findings", "_keys", "_origin_depth", "_owed", "_recorder", "_snapshot",
-        "_window", "is_held", "is_open", "policy", "shared_loop",
+        "_below", "_blocked", "_findings", "_keys", "_origin_depth", "_owed", "_recorder",
+        "_snapshot", "_window", "is_held", "is_open", "policy", "shared_loop",
     )  # fmt: skip
 
     def __init__(self, policy: Policy = DEFAULT, *, windowed: bool = False) -> None:
@@ -65,6 +67,7 @@ class Collector:
         self._findings: list[Finding] = []
         self._keys: dict[Any, int] = {}
         self._owed: list[Callable[[], str | None]] = []
+        self._blocked: dict[Place, float] = {}
         self._recorder = _internals.warning_recorder()
         self._origin_depth = 0
         self._below: Collector | None = None
@@ -82,6 +85,8 @@ class Collector:
     def begin(self) -> None:
         """Become the collector of this thread."""
         hooks.set_hooks()
+        if self.policy.level("blocking") != "off":
+            blocking.look_out()
         me = threading.get_ident()
         self._below = hooks.current.get(me)
         hooks.current[me] = self
@@ -103,6 +108,7 @@ class Collector:
         finally:
             self.is_open = False
             self._hand_over()
+            self._note_blocked()
 
     def forget_window(self) -> None:
         """Look at nothing but what is reported, and at the loop."""
@@ -250,6 +256,15 @@ class Collector:
         text = f"gather() has dropped the exception of {name!r}: {one_line(error)}"
         self.add(Finding("gather", name, text, cause=error))
 
+    def on_blocked(self, place: Place, lasted: float) -> None:
+        """Take a line that blocks the loop, from the watchdog's thread; each time it lasts on."""
+        self._blocked[place] = max(lasted, self._blocked.get(place, 0.0))
+
+    def _note_blocked(self) -> None:
+        for place, lasted in self._blocked.copy().items():
+            text = f"the loop was blocked for at least {lasted * 1000:.0f} ms{_BY}{place}"
+            self.add(Finding("blocking", place.function, text))
+
     # What is looked up when the loop is wound down ----------------------------------------------
 
     def owe(self, check: Callable[[], str | None]) -> None:
@@ -391,9 +406,11 @@ class Verdict:
         error = self.error()
         return found if error is None else [error, *found]
 
-    def note(self) -> str:
-        """Return all findings as a note on a failure."""
-        texts = [finding.text for finding in [*self.errors, *self.warned]]
+    def note(self, failure: BaseException | None = None) -> str:
+        """Return all findings as a note on *failure*, less what that has told itself."""
+        told = str(failure) if isinstance(failure, (StuckError, TimeLimitError)) else ""
+        findings = [*self.errors, *self.warned]
+        texts = [finding.text for finding in findings if not _is_told(finding, told)]
         listed = "\n".join(indent(text.splitlines()) for text in texts)
         return f"The test has also left behind or hidden:\n{listed}" if texts else ""
 
@@ -462,6 +479,13 @@ def allowance(findings: Iterable[Finding]) -> str:
         for kind, known in names.items()
     )
     return f"@allow_leaks({given})".replace("'", '"')
+
+
+def _is_told(finding: Finding, told: str) -> bool:
+    """Tell whether the text of a hang, which lists who waits and where, names what was found."""
+    if finding.kind == "tasks":
+        return repr(finding.name) in told
+    return finding.kind == "blocking" and finding.text.partition(_BY)[2] in told
 
 
 def _overdue(test_id: str, findings: list[Finding]) -> list[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import enum
 import glob
 import os
-import platform
 import socket
 import struct
 import sys
@@ -39,10 +38,12 @@ class Rest(enum.Enum):
 _ARM = {"futex": 98, "epoll_pwait": 22, "ppoll": 73, "pselect6": 72, "accept": 202, "accept4": 242}
 _INTEL = {"futex": 202, "epoll_wait": 232, "epoll_pwait": 281, "poll": 7, "ppoll": 271}
 _INTEL |= {"select": 23, "pselect6": 270, "accept": 43, "accept4": 288, "read": 0, "recvfrom": 45}
-_ARM |= {"read": 63, "recvfrom": 207}
+_ARM |= {"read": 63, "recvfrom": 207, "write": 64, "writev": 66}
+_INTEL |= {"write": 1, "writev": 20}
+# platform.machine() says the same, but it takes a module to be loaded.
+_MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 _NAMES = {
-    number: name
-    for name, number in {"x86_64": _INTEL, "aarch64": _ARM}.get(platform.machine(), {}).items()
+    number: name for name, number in {"x86_64": _INTEL, "aarch64": _ARM}.get(_MACHINE, {}).items()
 }
 _KNOWN = sys.platform == "linux" and bool(_NAMES)
 
@@ -64,6 +65,13 @@ def rest_of_thread(native_id: int | None) -> tuple[Rest, int]:
     if not _KNOWN or native_id is None:
         return Rest.UNKNOWN, -1
     return parse_call(_read(f"/proc/self/task/{native_id}/syscall"))
+
+
+def is_writing(call: str) -> bool:
+    """Tell whether a thread of which the kernel says *call* waits until it can write to a file."""
+    words = call.split()
+    name = _NAMES.get(int(words[0])) if words and words[0].isdigit() else None
+    return name in ("write", "writev")
 
 
 def listened_files(native_id: int | None) -> list[int]:

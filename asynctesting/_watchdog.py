@@ -225,7 +225,9 @@ class Watch:
             _internals.raise_in_thread(self.thread_id, Interruption)
 
     def _end_process(self) -> None:
-        _, stack = self.blocked or (None, [])
+        # Where it stands now: when the limit ran out, it may have been on its way there.
+        _, then = self.blocked or (None, [])
+        stack = user_stack(self.thread_id) or then
         print(
             f"\nTimeLimitError: {self.test} is stuck and can't be interrupted; its limit was "
             f"{seconds(self.limit or 0)}.\n\n{indent(str(place) for place in stack)}\n\n"
@@ -253,6 +255,8 @@ class _Patrol:
 
     def __init__(self) -> None:
         self.next_look = math.inf
+        #: What else it does on its way, and after how many seconds again.
+        self.errand: tuple[Callable[[], bool], float] | None = None
         self._bell = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
 
@@ -272,9 +276,13 @@ class _Patrol:
             for watch in list(_watches):
                 if watch.due <= self._now():
                     watch.look()
+            errand = self.errand
+            if errand is not None and not errand[0]():
+                self.errand = None
             with self._bell:
                 soonest = min((watch.due for watch in list(_watches)), default=math.inf)
-                self.next_look = min(soonest, self._now() + self._IDLE)
+                idle = self._IDLE if self.errand is None else self.errand[1]
+                self.next_look = min(soonest, self._now() + idle)
                 # A watch armed since the minimum was taken compared itself with the old
                 # next_look; it is seen here, or it has seen the new value and rings the bell.
                 if any(watch.due < self.next_look for watch in list(_watches)):
@@ -285,6 +293,17 @@ class _Patrol:
 
 
 _patrol = _Patrol()
+
+
+def has_errand() -> bool:
+    """Tell whether the watchdog does something else on its way."""
+    return _patrol.errand is not None
+
+
+def send(errand: Callable[[], bool], every: float) -> None:
+    """Have the watchdog's thread call *errand* each *every* real seconds while it returns true."""
+    _patrol.errand = errand, every
+    _patrol.look_earlier()
 
 
 def _lengthen_watches(thread_id: int, pause: float) -> None:

@@ -191,6 +191,10 @@ class LeakingTests(AsyncTestCase):
         thread.start()
         thread.join()
 
+    @leaves("blocking")
+    async def test_loop_that_is_blocked(self) -> None:
+        time.sleep(0.05)
+
     @leaves("clock")
     async def test_clock_patched_with_a_short_list(self) -> None:
         with mock.patch("time.monotonic", side_effect=[1.0]):

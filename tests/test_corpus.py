@@ -16,7 +16,7 @@ from asynctesting._kinds import KINDS
 from tests.support import ROOT, Outcome, run_python, settings
 
 #: Everything counts, what is looked for on request only included.
-STRICT = "error,environ=error,modules=error,logging=error"
+STRICT = "error,blocking=error,environ=error,modules=error,logging=error"
 #: What else a case leaves behind, by a cause of its own; on 3.11 the callback that asyncio puts on
 #: the task of a connection fails where that is cancelled.
 ALSO = {"test_connection_left_open": {"tasks", "callbacks"}}

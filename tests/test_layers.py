@@ -42,7 +42,7 @@ ROOMS = {
     ),
     # unittest: lifecycle, limits, audits
     "case": (
-        *("_audit", "_leaks", "_watchdog", "_tracebacks", "_phases", "_scopes", "_held"),
+        *("_watchdog", "_audit", "_leaks", "_tracebacks", "_phases", "_scopes", "_held"),
         *("_returned", "_nested", "_cancellers", "_wide"),
         *("_results", "_registry", "_fixtures", "_fixture_plan", "_living", "_class_hooks"),
         *("_failures", "_own_fixtures", "_case"),

@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from .. import _internals
+from .._report import Place
 from ..errors import NotCheckedWarning
 
 __unittest = True
@@ -36,6 +37,8 @@ class Listener(Protocol):
     def on_thread_exception(self, report: Any) -> bool: ...
 
     def on_gathered(self, error: BaseException, name: str) -> None: ...
+
+    def on_blocked(self, place: Place, lasted: float) -> None: ...
 
 
 # Which test a thread is in. A test that runs another test keeps its own listener below.
