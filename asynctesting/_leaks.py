@@ -87,6 +87,9 @@ class Collector:
         hooks.set_hooks()
         if self.policy.level("blocking") != "off":
             blocking.look_out()
+        if self._window is not None:
+            # First: it may collect what earlier tests have left, and that is not this one's.
+            self._window.open()
         me = threading.get_ident()
         self._below = hooks.current.get(me)
         hooks.current[me] = self
@@ -95,7 +98,6 @@ class Collector:
         if self._origin_depth == 0:
             sys.set_coroutine_origin_tracking_depth(_origin_depth())
         if self._window is not None:
-            self._window.open()
             self._snapshot = Snapshot(self.policy)
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from asynctesting import AsyncTestCase, LeakError, LeakWarning, _leaks
-from asynctesting._audit import hooks
+from asynctesting._audit import hooks, window
 from asynctesting._leaks import Collector
 from tests.support import OutcomeAssertions, run_case, spin
 
@@ -486,6 +486,25 @@ class LevelTests(OutcomeAssertions):
 
 class WindowTests(OutcomeAssertions):
     """Findings belong to the test during which they come up, in their thread."""
+
+    def test_garbage_of_before_is_nobodys(self) -> None:
+        """What the look at everything collects before a test was made by earlier ones."""
+
+        async def forgotten() -> None: ...
+
+        class Case(AsyncTestCase):
+            async def test_it(self) -> None: ...
+
+        cycle: list[Any] = [forgotten()]
+        cycle.append(cycle)
+        del cycle
+        with (
+            mock.patch.multiple(window._care, _turns=0, _next=0.0),
+            self.assertWarns(RuntimeWarning),
+        ):
+            outcome = run_case(Case)
+
+        self.assertPassed(outcome)
 
     def test_a_test_inside_a_test_keeps_its_own(self) -> None:
         """The inner one's findings are not told twice."""
