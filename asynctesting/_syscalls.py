@@ -9,7 +9,6 @@ on patience.
 from __future__ import annotations
 
 import enum
-import glob
 import os
 import socket
 import struct
@@ -163,8 +162,13 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _children_of(pid: str) -> list[int]:
-    listings = glob.glob(f"/proc/{pid}/task/*/children") if _KNOWN else ()
-    return [int(word) for listing in listings for word in (_read(listing) or "").split()]
+    folder = f"/proc/{pid}/task"
+    try:
+        threads = os.listdir(folder) if _KNOWN else []
+    except OSError:  # it has ended
+        return []
+    listings = [_read(f"{folder}/{thread}/children") or "" for thread in threads]
+    return [int(word) for listing in listings for word in listing.split()]
 
 
 def _has_file(pid: int, kind: str | tuple[str, ...]) -> bool:
@@ -206,14 +210,13 @@ def children_since(boot_time: float) -> list[int]:
         boot_time: Seconds on the clock of :func:`boot_time`.
     """
     found: list[int] = []
-    for listing in glob.glob("/proc/self/task/*/children") if _KNOWN else ():
-        for word in (_read(listing) or "").split():
-            # After the command, which may contain blanks: the state first, the start as the 20th.
-            fields = (_read(f"/proc/{word}/stat") or "").rpartition(")")[2].split()
-            if len(fields) > 19 and fields[0] != "Z":
-                started = (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK")
-                if started >= boot_time:
-                    found.append(int(word))
+    for pid in _children_of("self"):
+        # After the command, which may contain blanks: the state first, the start as the 20th.
+        fields = (_read(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+        if len(fields) > 19 and fields[0] != "Z":
+            started = (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK")
+            if started >= boot_time:
+                found.append(pid)
     return found
 
 

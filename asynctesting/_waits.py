@@ -177,6 +177,11 @@ class WaitGraph:
         return []
 
 
+def _in_order(tasks: Iterable[Task]) -> list[Task]:
+    # Groups keep sets: the report of a hang shall be the same each time.
+    return sorted(tasks, key=lambda task: (len(task.get_name()), task.get_name()))
+
+
 def frames_of(awaitable: Any) -> list[FrameType]:
     """Return the suspended frames below *awaitable*, outermost first.
 
@@ -222,13 +227,13 @@ def _find_wait(task: Task, holders: dict[int, list[Task]]) -> Wait:
         elif isinstance(owner, _OUTSIDE):
             return Wait(task, _outside(owner, frame.f_code.co_name), place, kind="input")
         elif isinstance(owner, asyncio.TaskGroup):
-            children = [t for t in getattr(owner, "_tasks", ()) if not t.done()]
+            children = _in_order(t for t in getattr(owner, "_tasks", ()) if not t.done())
             return Wait(task, f"TaskGroup with {_count(children)}", place, children)
         elif frame.f_code is asyncio.sleep.__code__:
             return Wait(task, f"sleep({frame.f_locals.get('delay')!r})", place)
         elif frame.f_code.co_name == "_wait" and "fs" in frame.f_locals:
             waited = frame.f_locals["fs"]
-            children = [t for t in waited if isinstance(t, asyncio.Task) and not t.done()]
+            children = _in_order(t for t in waited if isinstance(t, asyncio.Task) and not t.done())
             return Wait(task, f"wait() on {_count(children)}", place, children)
     if primitive is None:
         return _wait_for_future(task, future, frames, place)

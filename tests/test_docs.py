@@ -60,6 +60,7 @@ NOT_RUN: list[tuple[str, str]] = [
         "it starts as many processes as it likes, which takes longer than all other examples",
     ),
     ("docs/explanation/architecture.md", "a drawing"),
+    ("docs/explanation/real-suites.md", "it fetches the suites from the network"),
     ("docs/howto/come-from-other-clocks.md", "how it is written with the other library"),
 ]
 

@@ -51,9 +51,10 @@ class OrderTests(OutcomeAssertions):
         """A leak of the module is told, whether the class that says "off" comes first or last."""
         for scope in SHARED:
             with self.subTest(scope=scope):
+                held: list[Any] = []  # or the collector would end the task, at any moment
 
-                async def leaky() -> None:
-                    asyncio.create_task(asyncio.Event().wait(), name="forgotten")
+                async def leaky(held: list[Any] = held) -> None:
+                    held.append(asyncio.create_task(asyncio.Event().wait(), name="forgotten"))
 
                 fixture = async_fixture(leaky, scope=scope)
                 for outcome in self.run_in_both_orders(fixture, leaks="off"):

@@ -27,7 +27,7 @@ def wrapped(test: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any) -> Any:
         return test(*args)
 
-    del wrapper.__wrapped__  # type: ignore[attr-defined]
+    del wrapper.__wrapped__
     return wrapper
 
 
@@ -42,7 +42,7 @@ class Rows:
 
     class Unawaited(Innocent):
         async def test_it(self) -> None:
-            asyncio.sleep(0)  # type: ignore[unused-coroutine]
+            asyncio.sleep(0)
 
     class BackgroundTask(Innocent):
         async def test_it(self) -> None:
