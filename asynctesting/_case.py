@@ -189,7 +189,14 @@ class AsyncTestCase(OwnFixtures, _Stock):
             region.run_case(self, self.debug)
             return
         self._setupAsyncioRunner(limited=False)
-        super(_Stock, self).debug()
+        try:
+            super(_Stock, self).debug()
+        except BaseException:
+            # Nobody knows when doCleanups() will come, and other tests may run before.
+            collector = self._asynctesting_scope().collector
+            if collector is not None:
+                collector.forget_window()
+            raise
         self._asynctesting_close()
         self._tearDownAsyncioRunner()
 
