@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 import socket
 import struct
 import sys
@@ -51,6 +52,10 @@ _KNOWN = sys.platform == "linux" and bool(_NAMES)
 _LIMIT_NUMBER = {"epoll_wait": 3, "epoll_pwait": 3, "poll": 2}
 _LIMIT_POINTER = {"ppoll": 2, "select": 4, "pselect6": 4}
 _FUTEX_PRIVATE = 0x80
+_RUNNING = "running\n"
+# S: until something happens; D: until a disk or the like has answered.
+_ASLEEP = re.compile(r"^State:\t[SD] ", re.M)
+_SLEEPS = re.compile(r"^voluntary_ctxt_switches:\t(\d+)$", re.M)
 _POLL_ENTRY = struct.Struct("ihh")  # the file, what is awaited of it, what has come
 _FUTEX_WAITS = (0, 9)  # FUTEX_WAIT, FUTEX_WAIT_BITSET
 
@@ -63,7 +68,15 @@ def rest_of_thread(native_id: int | None) -> tuple[Rest, int]:
     """
     if not _KNOWN or native_id is None:
         return Rest.UNKNOWN, -1
-    return parse_call(_read(f"/proc/self/task/{native_id}/syscall"))
+    return parse_call(_call_of(f"/proc/self/task/{native_id}"))
+
+
+def sleeps_of_thread(native_id: int | None) -> int | None:
+    """Return how often a thread of this process has gone to sleep, or ``None`` if it is awake.
+
+    Two equal answers that are no ``None`` say that it has not run in between.
+    """
+    return _sleeps(_read(f"/proc/self/task/{native_id}/status"))
 
 
 def is_writing(call: str) -> bool:
@@ -109,7 +122,7 @@ def waits_for_its_input(pid: int) -> bool:
         return False
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-        calls = [parse_call(_read(f"/proc/{pid}/task/{thread}/syscall")) for thread in threads]
+        calls = [parse_call(_call_of(f"/proc/{pid}/task/{thread}")) for thread in threads]
     except OSError:
         return False
     return (Rest.READING, 0) in calls and all(
@@ -191,7 +204,7 @@ def _is_at_work(pid: int) -> bool:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return False
-    lines = [_read(f"/proc/{pid}/task/{thread}/syscall") for thread in threads]
+    lines = [_call_of(f"/proc/{pid}/task/{thread}") for thread in threads]
     return any(line and not _waits_for_others(line) for line in lines)
 
 
@@ -253,6 +266,26 @@ def parse_call(line: str | None) -> tuple[Rest, int]:
     else:
         endless = arguments[_LIMIT_POINTER[name]] == 0
     return (Rest.LISTENING if endless else Rest.BUSY), -1
+
+
+def _call_of(folder: str) -> str | None:
+    """Return in which call a thread sleeps, and that it runs if it has been woken.
+
+    A thread that is woken on another processor is shown in its old call until that processor has
+    taken it up, which on a virtual machine takes long enough to be seen. Its state is right at
+    once; and it is asked first, for by the second question the thread may have gone on.
+    """
+    status = _read(f"{folder}/status")
+    if status and _sleeps(status) is None:
+        return _RUNNING
+    return _read(f"{folder}/syscall")
+
+
+def _sleeps(status: str | None) -> int | None:
+    if not status or _ASLEEP.search(status) is None:
+        return None
+    found = _SLEEPS.search(status)
+    return int(found[1]) if found else 0
 
 
 def _read(path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import selectors
 import socket
 import subprocess
@@ -96,6 +97,20 @@ class LinuxTests(unittest.TestCase):
             self.assertFalse(_syscalls.waits_for_its_input(sleeper.pid))
             sleeper.kill()
         self.assertFalse(_syscalls.waits_for_its_input(sleeper.pid))
+
+    def test_a_thread_that_was_woken_is_not_at_rest(self) -> None:
+        """Not even before its processor has taken it up."""
+        work: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        done: list[bool] = []
+        thread = threading.Thread(target=lambda: done.extend(iter(work.get, False)))
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(work.put, False)
+        for turn in range(1, 301):
+            eventually(lambda: rest_of_thread(thread.native_id)[0], Rest.PARKED)
+            work.put(True)
+            rest = rest_of_thread(thread.native_id)[0]
+            self.assertTrue(rest is not Rest.PARKED or len(done) == turn, f"in turn {turn}")
 
     def test_children_are_found_by_their_age(self) -> None:
         """Those that were there before are somebody else's."""

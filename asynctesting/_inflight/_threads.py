@@ -14,6 +14,7 @@ from .._syscalls import (
     kind_of_file,
     listened_files,
     rest_of_thread,
+    sleeps_of_thread,
     writers_at_work,
 )
 from ._hold import Hold
@@ -103,10 +104,19 @@ class Threads:
 
     def holds(self, grace: float, patience: float) -> Iterator[Hold]:
         """Yield the threads that are at work."""
-        for thread in self.foreign():
-            if thread.name.startswith(_DEFAULT_POOL):
-                continue  # its jobs are kept account of
-            rest = self.rest(thread)
+        # The jobs of the default pool are kept account of.
+        threads = [t for t in self.foreign() if not t.name.startswith(_DEFAULT_POOL)]
+        # One that was seen at rest may have been woken by the next one before that went to rest.
+        several = len(threads) > 1
+        before = [sleeps_of_thread(t.native_id) for t in threads] if several else []
+        rests = [self.rest(t) for t in threads]
+        if several and all(rest is Rest.PARKED for rest in rests):
+            after = [sleeps_of_thread(t.native_id) for t in threads]
+            rests = [
+                rest if was is not None and was == now else Rest.BUSY
+                for rest, was, now in zip(rests, before, after, strict=True)
+            ]
+        for thread, rest in zip(threads, rests, strict=True):
             # Not by its identity, which the next thread may get, and its patience with it.
             key = ("thread", thread.native_id, rest)
             if rest is Rest.BUSY:
