@@ -108,7 +108,7 @@ class Watch:
         self.limit = limit
         self.subject: Subject = subject
         self.thread_id = threading.get_ident()
-        self.due = self._deadline = math.inf if limit is None else self._now() + limit
+        self.due = self._deadline = math.inf
 
     def __repr__(self) -> str:
         left = "no limit" if math.isinf(self.due) else f"due in {self.due - self._now():.3f}s"
@@ -118,6 +118,10 @@ class Watch:
 
     def arm(self) -> None:
         """Begin to count, if there is a limit."""
+        self.due = self._deadline = math.inf if self.limit is None else self._now() + self.limit
+        self._enlist()
+
+    def _enlist(self) -> None:
         if self.limit is not None:
             if not _signal_tried:
                 _install_signal_handler()
@@ -132,7 +136,7 @@ class Watch:
     def resume(self, left: float | None) -> None:
         """Count again, with *left* real seconds to go; ``None`` for no end."""
         self.due = self._deadline = math.inf if left is None else self._now() + left
-        self.arm()
+        self._enlist()
 
     def disarm(self) -> None:
         """Stop for good; an interruption that was wanted no longer is."""
