@@ -13,7 +13,7 @@ from ._link import Link
 
 if TYPE_CHECKING:
     from ._connection import Connection
-    from ._network import MemoryNetwork
+    from ._names import Names
 
 __unittest = True
 
@@ -42,7 +42,7 @@ class MemoryHost:
         addresses: Its addresses, in the order in which DNS answers them.
     """
 
-    def __init__(self, network: MemoryNetwork, name: str, addresses: tuple[str, ...]) -> None:
+    def __init__(self, network: Names, name: str, addresses: tuple[str, ...]) -> None:
         self._network = network
         self.name = name
         self.addresses = addresses

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._server import Factory, MemoryServer
 
 if TYPE_CHECKING:
-    from ._network import MemoryNetwork
+    from ._listening import Listening
 
 __unittest = True
 
@@ -26,7 +26,7 @@ class LoopbackServer(MemoryServer):
 
     def __init__(
         self,
-        network: MemoryNetwork,
+        network: Listening,
         factory: Factory,
         sockets: list[Any],
         real: asyncio.Server,
@@ -41,7 +41,7 @@ class LoopbackServer(MemoryServer):
     @classmethod
     async def open(
         cls,
-        network: MemoryNetwork,
+        network: Listening,
         factory: Factory,
         sockets: list[Any],
         context: ssl.SSLContext | None,

@@ -14,7 +14,7 @@ from ._connection import Connection
 from ._transport import MemorySocket, MemoryTransport, format_address
 
 if TYPE_CHECKING:
-    from ._network import MemoryNetwork
+    from ._listening import Listening
 
 __unittest = True
 
@@ -35,7 +35,7 @@ class MemoryServer(asyncio.AbstractServer):
 
     def __init__(
         self,
-        network: MemoryNetwork,
+        network: Listening,
         factory: Factory,
         sockets: list[Any],
         *,
