@@ -6,7 +6,8 @@ import types
 from typing import Any
 from unittest import mock
 
-from ._models import make_class, make_function, make_object
+from ._functions import make_function
+from ._models import make_class, make_object
 from ._spec import Spec, read_callable
 
 __unittest = True

@@ -1,4 +1,4 @@
-"""Mocks with a model: of a function, an object, a class that ``_spec.py`` has read.
+"""Mocks of objects and classes, with a model: what ``_spec.py`` has read of the real one.
 
 Their children are made when they are asked for, by the one hook that unittest.mock documents for
 that (``_get_child_mock``), so that a large class costs what a test uses of it.
@@ -8,213 +8,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Generator
-from types import FunctionType
 from typing import Any
 from unittest import mock
 
 from .. import _internals
 from ._annotations import UNKNOWN, Gives, Shape, fits
-from ._awaits import AsyncMock, AwaitLog, MagicMock, exhausted, is_iterator
-from ._doubles import async_cm, async_gen, check_delay, pause
-from ._spec import (
-    Call,
-    Method,
-    Nested,
-    Spec,
-    Value,
-    read_constructor,
-    returned_by_await,
-)
+from ._awaits import AsyncMock, AwaitLog, MagicMock
+from ._doubles import pause
+from ._functions import BaseFunction, keep_pace, make_function, take_pace
+from ._given import make_given
+from ._iterations import Iterations
+from ._spec import Call, Method, Nested, Spec, Value, read_constructor, returned_by_await
 from ._unset import Unset
 
 __unittest = True
-
-
-# Mocks of functions ----------------------------------------------------------------------------
-
-
-def _plain() -> None: ...
-
-
-async def _coroutine() -> None: ...
-
-
-async def _generator() -> Any:
-    yield
-
-
-_STAND_INS = {
-    Call.SYNC: _plain,
-    Call.ASYNC: _coroutine,
-    Call.ASYNC_GENERATOR: _generator,
-}
-
-
-class _Function(AwaitLog):
-    """A mock that is called as a real function is, or not at all."""
-
-    asynctesting_has_model = True
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        method: Method = self.__dict__["_asynctesting_method"]
-        if method.signature is not None:
-            try:
-                method.signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise TypeError(
-                    f"{method.name}() was called wrongly: {error}; it is {method.name}"
-                    f"{method.signature}"
-                ) from None
-        effect = self.side_effect
-        try:
-            return super().__call__(*args, **kwargs)
-        except StopIteration:
-            if is_iterator(effect):
-                raise exhausted(self) from None
-            raise
-
-    def _get_child_mock(self, /, **kw: Any) -> Any:
-        if kw.get("_new_name") != "()":
-            return super()._get_child_mock(**kw)
-        method: Method = self.__dict__["_asynctesting_method"]
-        setting = f"{method.name}.return_value"
-        return make_given(self, method.returns, f"{method.name}()", setting, kw)
-
-
-class Function(_Function, MagicMock):
-    """A mock of a plain function or method."""
-
-
-class AsyncFunction(_Function, AsyncMock):
-    """A mock of a coroutine function."""
-
-    async def _execute_mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
-        result = await super()._execute_mock_call(*args, **kwargs)
-        if isinstance(result, Unset) and self.__dict__["_asynctesting_method"].name == "__anext__":
-            result._asynctesting_raise()  # ``async for`` would hand it out without end
-        return result
-
-
-class AsyncGeneratorFunction(_Function, MagicMock):
-    """A mock of an async generator function: ``return_value`` is the items of each iteration."""
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return _as_generator(super().__call__(*args, **kwargs), self._asynctesting_pace())
-
-    def _get_child_mock(self, /, **kw: Any) -> Any:
-        if kw.get("_new_name") != "()":
-            return super()._get_child_mock(**kw)
-        method: Method = self.__dict__["_asynctesting_method"]
-        return Unset(
-            f"{method.name}() was iterated, and the test has not said what it yields. Set its "
-            "return_value to a list, or to [] for nothing"
-        )
-
-
-class _Iterations(MagicMock):
-    """A mock of ``__aiter__`` or ``__iter__`` that is never silently empty."""
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        result = self._asynctesting_items(*args, **kwargs)
-        if _internals.mock_own_name(self) == "__iter__":
-            return iter(result)
-        return result if hasattr(result, "__anext__") else _as_generator(result, {})
-
-    def _asynctesting_items(self, *args: Any, **kwargs: Any) -> Any:
-        # The standard library's own default is a side effect that iterates over nothing.
-        if getattr(self.side_effect, "__module__", None) != mock.__name__:
-            return super().__call__(*args, **kwargs)
-        value = self.return_value
-        if isinstance(value, Unset):
-            return value._asynctesting_raise()
-        return value
-
-    def _get_child_mock(self, /, **kw: Any) -> Any:
-        owner, name = self.__dict__["_asynctesting_owner"], _internals.mock_own_name(self)
-        if name == "__aiter__" and hasattr(owner.__dict__["_asynctesting_spec"].cls, "__anext__"):
-            return owner
-        return Unset(
-            f"{owner!r} was iterated, and the test has not said over what. Set its "
-            f"{name}.return_value to a list, or to [] for nothing"
-        )
-
-
-def _as_generator(items: Any, pace: dict[str, Any]) -> Any:
-    if isinstance(items, Unset):
-        return _UnsetItems(items)
-    if hasattr(items, "__aiter__"):
-        return items
-    return async_gen(items, **pace)
-
-
-class _UnsetItems:
-    """An async iterable of nobody knows what."""
-
-    def __init__(self, unset: Unset) -> None:
-        self._unset = unset
-
-    def __aiter__(self) -> _UnsetItems:
-        return self
-
-    async def __anext__(self) -> Any:
-        self._unset._asynctesting_raise()
-
-    async def aclose(self) -> None:
-        """Close it, as a generator that has not begun."""
-
-
-def make_function(method: Method, owner: Any = None, **kw: Any) -> Any:
-    """Return a mock of a function that is called as *method* says.
-
-    Args:
-        method: What it takes and gives.
-        owner: The mock of the object that it is a method of.
-        kw: Arguments for the mock's class: parent, name, checkpoint, delay.
-    """
-    stand_in = _stand_in(method)
-    pace = _take_pace(kw)
-    strict = kw.pop("strict", True)
-    made: Any
-    if method.call is Call.ASYNC:
-        made = AsyncFunction(spec=stand_in, **pace, **kw)
-    else:
-        cls = Function if method.call is Call.SYNC else AsyncGeneratorFunction
-        made = cls(spec=stand_in, **kw)
-        _keep_pace(made, pace)
-    own = made.__dict__
-    own["_asynctesting_method"] = method
-    own["_asynctesting_owner"] = owner
-    own["_asynctesting_strict"] = strict
-    for name in ("__code__", "__name__", "__qualname__", "__doc__", "__module__"):
-        own[name] = getattr(stand_in, name)
-    own["__defaults__"] = own["__kwdefaults__"] = None
-    own["__annotations__"] = getattr(method.function, "__annotations__", {})
-    if method.signature is not None:
-        own["__signature__"] = method.signature
-    _internals.set_mock_signature(made, method.signature)
-    return made
-
-
-def _stand_in(method: Method) -> Any:
-    """Return a real function of the right flavour that carries the name of the real one."""
-    function = FunctionType(_STAND_INS[method.call].__code__, {})
-    function.__name__ = method.name
-    for name in ("__qualname__", "__doc__", "__module__"):
-        value = getattr(method.function, name, None)
-        if isinstance(value, str):
-            setattr(function, name, value)
-    return function
-
-
-def _take_pace(kw: dict[str, Any]) -> dict[str, Any]:
-    return {"checkpoint": kw.pop("checkpoint", False), "delay": kw.pop("delay", 0.0)}
-
-
-def _keep_pace(made: Any, pace: dict[str, Any]) -> None:
-    made.__dict__["_asynctesting_pause"] = (pace["checkpoint"], check_delay(pace["delay"]))
-
-
-# Mocks of objects and classes --------------------------------------------------------------------
 
 
 class _Object(AwaitLog):
@@ -287,7 +94,7 @@ class _Object(AwaitLog):
             return super()._get_child_mock(**kw)
         kw.pop("wraps", None)
         if name in ("__aiter__", "__iter__"):
-            made = _Iterations(**kw)
+            made = Iterations(**kw)
             made.__dict__["_asynctesting_owner"] = self
             return made
         member = spec.member(name)
@@ -357,19 +164,19 @@ class AwaitableObject(Object):
         return own["_asynctesting_awaited"]
 
 
-class CallableObject(_Object, _Function, MagicMock):
+class CallableObject(_Object, BaseFunction, MagicMock):
     """A mock of an instance that can be called."""
 
     def _get_child_mock(self, /, **kw: Any) -> Any:
-        base = _Function if kw.get("_new_name") == "()" else _Object
+        base = BaseFunction if kw.get("_new_name") == "()" else _Object
         return base._get_child_mock(self, **kw)
 
 
-class AsyncCallableObject(_Object, _Function, AsyncMock):
+class AsyncCallableObject(_Object, BaseFunction, AsyncMock):
     """A mock of an instance whose call has to be awaited."""
 
     def _get_child_mock(self, /, **kw: Any) -> Any:
-        base = _Function if kw.get("_new_name") == "()" else _Object
+        base = BaseFunction if kw.get("_new_name") == "()" else _Object
         return base._get_child_mock(self, **kw)
 
 
@@ -396,10 +203,10 @@ def make_class(spec: Spec, **kw: Any) -> Any:
 
 
 def _made(cls: Any, spec: Spec, call: Method | None, kw: dict[str, Any]) -> Any:
-    pace = _take_pace(kw)
+    pace = take_pace(kw)
     strict = kw.pop("strict", True)
     made = cls(spec=spec.cls, **kw)
-    _keep_pace(made, pace)
+    keep_pace(made, pace)
     own = made.__dict__
     own["_asynctesting_strict"] = strict
     own["_asynctesting_values"] = {}
@@ -410,88 +217,6 @@ def _made(cls: Any, spec: Spec, call: Method | None, kw: dict[str, Any]) -> Any:
         _internals.set_mock_signature(made, call.signature)
     own["_asynctesting_spec"] = spec
     return made
-
-
-# What a call or an attribute gives ---------------------------------------------------------------
-
-
-def make_given(giver: Any, shape: Shape, what: str, setting: str, kw: dict[str, Any]) -> Any:
-    """Return what stands for something of *shape* that the test has not set.
-
-    Args:
-        giver: The mock that gives it.
-        shape: What its annotation tells.
-        what: How the user would write it, for messages: ``get()``.
-        setting: The attribute that sets it.
-        kw: The place of the new mock among its parents.
-    """
-    pace = giver._asynctesting_pace()
-    gives = shape.gives
-    if gives is Gives.NOTHING:
-        return None
-    if gives is Gives.OWNER:
-        return giver.__dict__.get("_asynctesting_owner") or giver
-    if gives is Gives.OBJECT and shape.cls is not None:
-        owner = giver.__dict__.get("_asynctesting_owner")
-        if owner is not None and _enters_itself(giver, owner, shape.cls):
-            return owner
-        spec = Spec(shape.cls, shape.variables)
-        return make_object(spec, **giver._asynctesting_options(), **kw)
-    if gives is Gives.CLASS and shape.cls is not None:
-        return make_class(Spec(shape.cls), **giver._asynctesting_options(), **kw)
-    if gives is Gives.VALUE:
-        return _unset_value(shape, what, setting)
-    if gives is Gives.ITERATOR:
-        return _UnsetItems(
-            Unset(
-                f"{what} was iterated, and the test has not said what it yields. Set {setting} to "
-                "async_gen([...])"
-            )
-        )
-    inner = shape.inner or UNKNOWN
-    if gives is Gives.AWAITABLE:
-        return _Reusable(make_given(giver, inner, what, setting, kw), pace)
-    if gives is Gives.ASYNC_CONTEXT:
-        return async_cm(make_given(giver, inner, what, setting, kw), **pace)
-    if gives is Gives.CONTEXT:
-        made = MagicMock(**kw)
-        made.__enter__.return_value = make_given(giver, inner, what, setting, {})
-        return made
-    return MagicMock(**kw)
-
-
-class _Reusable:
-    """An awaitable that can be awaited any number of times."""
-
-    def __init__(self, value: Any, pace: dict[str, Any]) -> None:
-        self._value, self._pace = value, pace
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._give().__await__()
-
-    async def _give(self) -> Any:
-        await pause(**self._pace)
-        return self._value
-
-
-def _enters_itself(giver: Any, owner: Any, cls: type) -> bool:
-    method: Method | None = giver.__dict__.get("_asynctesting_method")
-    spec: Spec | None = owner.__dict__.get("_asynctesting_spec")
-    if method is None or spec is None or method.name not in ("__aenter__", "__enter__"):
-        return False
-    return issubclass(spec.cls, cls)
-
-
-def _unset_value(shape: Shape, what: str, setting: str) -> Unset:
-    if what == "__anext__()":
-        return Unset(
-            "an async iteration was begun, and the test has not said over what. Set the "
-            "return_value of the call that gives the iterator to async_iter([...])"
-        )
-    return Unset(
-        f"{what} was used, and the test has not said what it is ({shape.text}). Set {setting}; a "
-        "made-up value would be true, and have the code under test believe in it"
-    )
 
 
 # Small questions -------------------------------------------------------------------------------
