@@ -534,8 +534,7 @@ def active_debugger(thread_id: int) -> str | None:
             return str(module)
         tracer = frame.f_trace
         owner = getattr(tracer, "__self__", tracer)
-        # When pdb is left with "continue", it forgets itself in the outermost frame.
-        if frame is getattr(owner, "botframe", None):
+        if _has_let_go(owner) or frame is getattr(owner, "botframe", None):
             owner = None
         for base in type(owner).__mro__ if owner is not None else ():
             module = base.__module__.partition(".")[0]
@@ -543,6 +542,15 @@ def active_debugger(thread_id: int) -> str | None:
                 return module
         frame = frame.f_back
     return None
+
+
+def _has_let_go(debugger: object) -> bool:
+    """Tell whether a pdb was left with "continue" and has no breakpoint at which to stop again.
+
+    It stops tracing then, but forgets itself in the frame at which it stopped last, and in the
+    outermost one.
+    """
+    return getattr(debugger, "stoplineno", None) == -1 and not getattr(debugger, "breaks", True)
 
 
 DEBUGGERS = frozenset(

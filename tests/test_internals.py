@@ -660,7 +660,7 @@ class DebuggerTests(unittest.TestCase):
 
         def debugged() -> None:
             Prompt(stdin=io.StringIO(), stdout=io.StringIO(), nosigint=True).set_trace()
-            pass  # where it stops
+            seen.append(_internals.active_debugger(self.me))  # where it stops
 
         before = sys.gettrace()
         try:
@@ -668,8 +668,21 @@ class DebuggerTests(unittest.TestCase):
         finally:
             sys.settrace(before)
 
-        self.assertEqual(seen, ["pdb"])
+        self.assertEqual(seen, ["pdb", None])
         self.assertIsNone(_internals.active_debugger(self.me))
+
+    def test_a_pdb_that_will_stop_again(self) -> None:
+        """With a breakpoint left, it goes on tracing."""
+        debugger = pdb.Pdb(stdin=io.StringIO(), stdout=io.StringIO(), nosigint=True)
+        debugger.reset()
+        self.addCleanup(debugger.clear_all_breaks)
+        debugger.set_break(__file__, 1)
+        with mock.patch.object(sys, "settrace"):
+            debugger.set_continue()
+
+        self.assertEqual(self.traced_by(_Tracer(debugger)), "pdb")
+        debugger.clear_all_breaks()
+        self.assertIsNone(self.traced_by(_Tracer(debugger)))
 
     def traced_by(self, tracer: Any) -> str | None:
         """Say which debugger is found while *tracer* traces this frame."""
