@@ -10,20 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import textwrap
 import threading
+import time
 import unittest
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from asynctesting import _executor, _settings, _stuck, _syscalls
+from asynctesting import _executor, _settings, _stuck, _syscalls, _watchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -193,6 +195,48 @@ def alone_in_process() -> Iterator[None]:
     finally:
         for thread in threads:
             _executor.LEFT_BEHIND.discard(thread)
+
+
+@contextlib.contextmanager
+def limits_by_hand() -> Iterator[None]:
+    """Have limits also count the seconds that :func:`pass_time` lets pass.
+
+    So a test of a limit need not wait for it, and the limit can be far longer than a busy machine
+    may take for the steps before it.
+    """
+    global _passed
+    before, _passed = _passed, 0.0
+    try:
+        with (
+            mock.patch.object(_watchdog.Watch, "_now", staticmethod(_time_for_limits)),
+            mock.patch.object(_watchdog._Patrol, "_now", staticmethod(_time_for_limits)),
+        ):
+            yield
+    finally:
+        _passed = before
+
+
+def pass_time(seconds: float) -> None:
+    """Let real seconds pass for limits alone, at once; inside :func:`limits_by_hand`.
+
+    When it returns, the watchdog has looked: a loop whose limit is over was asked to report itself.
+    """
+    global _passed
+    assert _watchdog.Watch._now is _time_for_limits, "pass_time() outside of limits_by_hand()"
+    patrol = _watchdog._patrol
+    _passed += seconds
+    with patrol._bell:
+        patrol.next_look = -math.inf
+    patrol.look_earlier()
+    while patrol.next_look <= _time_for_limits():
+        time.sleep(0.0001)
+
+
+_passed = 0.0
+
+
+def _time_for_limits(now: Callable[[], float] = time.monotonic) -> float:
+    return now() + _passed
 
 
 async def spin(turns: int = 5) -> None:

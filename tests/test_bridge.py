@@ -26,12 +26,20 @@ from asynctesting import (
     SettingError,
     SilentPassError,
     TimeLimitError,
+    _watchdog,
     async_test,
     get_async_result,
 )
 from tests.bridging import Legacy, Settled, echo, echo_later, run_in, running, user
 from tests.project import WITHOUT_PEERS
-from tests.support import alone_in_process, run_all, run_case, run_python
+from tests.support import (
+    alone_in_process,
+    limits_by_hand,
+    pass_time,
+    run_all,
+    run_case,
+    run_python,
+)
 
 
 class ResultTests(Settled):
@@ -715,21 +723,32 @@ class MisuseTests(Settled):
         self.assertPassed(run_case(Tests))
 
 
+async def take(seconds: float) -> None:
+    """Let *seconds* pass for limits."""
+    pass_time(seconds)
+    await asyncio.sleep(0.001)
+
+
 class LimitTests(Settled):
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(limits_by_hand())
+
     def test_a_hang_names_its_line(self) -> None:
         """The timeout of the call ends it; the coroutine's finally runs, and so does tearDown."""
         log: list[str] = []
 
         async def hang() -> None:
             try:
+                pass_time(20)
                 # A thread may call at any time, so this is no deadlock.
-                await asyncio.to_thread(time.sleep, 0.3)
+                await asyncio.to_thread(time.sleep, 0.01)
             finally:
                 log.append("finally")
 
         class Tests(Legacy):
             def test_it(case) -> None:
-                case.get_async_result(hang(), timeout=0.05)
+                case.get_async_result(hang(), timeout=20)
 
             def tearDown(case) -> None:
                 log.append(case.get_async_result(echo("tearDown")))
@@ -737,38 +756,41 @@ class LimitTests(Settled):
         error = self.assertFailsWith(
             run_case(Tests),
             TimeLimitError,
-            "get_async_result(hang()) in test_it took longer than its limit of 0.05 s",
-            "await asyncio.to_thread(time.sleep, 0.3)",
+            "get_async_result(hang()) in test_it took longer than its limit of 20 s",
+            "await asyncio.to_thread(time.sleep, 0.01)",
             "timeout=...",
         )
-        self.assertEqual(error.limit, 0.05)
+        self.assertEqual(error.limit, 20)
         self.assertEqual(log, ["finally", "tearDown"])
 
     def test_the_limit_of_the_test_spans_its_calls(self) -> None:
         """What the first has used up, the second does not have."""
 
         class Tests(Legacy):
-            timeout = 0.3
+            timeout = 30
 
             def setUp(case) -> None:
-                case.get_async_result(asyncio.sleep(0.2))
+                case.get_async_result(take(20))
 
             def test_it(case) -> None:
-                case.get_async_result(asyncio.sleep(0.2))
+                case.get_async_result(take(5))
+                with case.assertRaises(TimeLimitError):
+                    case.get_async_result(take(5))
 
-        self.assertFailsWith(run_case(Tests), TimeLimitError)
+        self.assertPassed(run_case(Tests))
 
     def test_synchronous_code_does_not_count(self) -> None:
         """Nor is it interrupted, however long it takes."""
 
         class Tests(Legacy):
-            timeout = 0.2
+            timeout = 30
 
             def test_it(case) -> None:
                 case.get_async_result(echo(1))
-                time.sleep(0.5)
-                case.get_async_result(asyncio.sleep(0.01))
-                time.sleep(0.5)
+                pass_time(50)
+                case.get_async_result(take(10))
+                pass_time(50)
+                case.get_async_result(take(10))
 
         self.assertPassed(run_case(Tests))
 
@@ -818,22 +840,24 @@ class LimitTests(Settled):
         """A call can't outlive its test."""
 
         class Tests(Legacy):
-            timeout = 0.05
+            timeout = 30
 
             def test_it(case) -> None:
-                case.get_async_result(asyncio.sleep(5), timeout=60)
+                case.get_async_result(take(40), timeout=60)
 
-        started = time.monotonic()
-        self.assertFailsWith(run_case(Tests), TimeLimitError)
-        self.assertLess(time.monotonic() - started, 4)
+        error = self.assertFailsWith(run_case(Tests), TimeLimitError)
+        self.assertEqual(error.limit, 30)
 
     def test_code_that_blocks_the_loop(self) -> None:
         """It is interrupted, and the report names its line; also in the steps without a loop."""
 
         async def block(wait: float) -> None:
             await asyncio.sleep(wait)
+            pass_time(20)
             time.sleep(5)
 
+        # Long enough for the few steps from there to here.
+        self.enterContext(mock.patch.object(_watchdog, "ANSWER_TIME", 0.1))
         for wait in (0, 0.001):
             with self.subTest(wait):
 
@@ -842,7 +866,7 @@ class LimitTests(Settled):
 
                     def test_it(case, wait: float = wait) -> None:
                         case.get_async_result(echo(1))
-                        case.get_async_result(block(wait), timeout=0.05)
+                        case.get_async_result(block(wait), timeout=20)
 
                 error = self.assertFailsWith(run_case(Tests), TimeLimitError, "time.sleep(5)")
                 self.assertEqual(error.phase, "test")
@@ -852,7 +876,7 @@ class LimitTests(Settled):
         for method, phase in [("setUp", "set-up"), ("tearDown", "teardown")]:
 
             def wait(case: Any) -> None:
-                case.get_async_result(asyncio.to_thread(time.sleep, 0.3), timeout=0.02)
+                case.get_async_result(take(20), timeout=20)
 
             # The name in the code is what stands on the stack.
             wait.__code__ = wait.__code__.replace(co_name=method)
@@ -897,7 +921,7 @@ class InterruptTests(Settled):
 
                     async def hang():
                         try:
-                            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+                            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
                             {wait}
                         finally:
                             print("finally")

@@ -24,7 +24,15 @@ from asynctesting import (
     get_async_result,
 )
 from tests.bridging import Legacy, Settled, echo, echo_later, forget, run_in, user
-from tests.support import Outcome, run_all, run_case, run_python, settings
+from tests.support import (
+    Outcome,
+    limits_by_hand,
+    pass_time,
+    run_all,
+    run_case,
+    run_python,
+    settings,
+)
 
 
 class EndTests(Settled):
@@ -356,20 +364,25 @@ class ClassTests(Settled):
     def test_each_call_has_the_limit_of_the_class(self) -> None:
         """A long class does not run out of it."""
 
+        async def take(seconds: float) -> None:
+            pass_time(seconds)
+            await asyncio.sleep(0.001)
+
         class Tests(Legacy):
-            timeout = 0.3
+            timeout = 30
 
             @classmethod
             def setUpClass(cls) -> None:
                 for _ in range(4):
-                    cls.get_class_async_result(asyncio.sleep(0.1))
+                    cls.get_class_async_result(take(20))
 
             def test_it(case) -> None:
                 with case.assertRaises(TimeLimitError):
-                    case.get_class_async_result(asyncio.sleep(9))
-                case.get_class_async_result(asyncio.sleep(0.1))
+                    case.get_class_async_result(take(40))
+                case.get_class_async_result(take(20))
 
-        outcome = run_all(Tests)
+        with limits_by_hand():
+            outcome = run_all(Tests)
         self.assertTrue(outcome.wasSuccessful(), outcome.report)
 
     def test_context_variables_of_the_class_reach_its_tests(self) -> None:

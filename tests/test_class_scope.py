@@ -30,6 +30,8 @@ from asynctesting.clocks import FrozenTimeMixin, VirtualClockMixin, virtual_cloc
 from tests.support import (
     Outcome,
     OutcomeAssertions,
+    limits_by_hand,
+    pass_time,
     run_all,
     run_case,
     run_classes,
@@ -498,16 +500,18 @@ class FailureTests(OutcomeAssertions):
         """The limit of the class holds for its hooks, and the report names the line."""
 
         class Case(AsyncTestCase):
-            timeout = 0.2
+            timeout = 20
 
             @classmethod
             async def asyncSetUpClass(cls) -> None:
                 while True:
+                    pass_time(5)
                     await asyncio.sleep(0.01)
 
             async def test_one(self) -> None: ...
 
-        outcome = run_all(Case)
+        with limits_by_hand():
+            outcome = run_all(Case)
 
         (error,) = outcome.raised
         self.assertIsInstance(error, TimeLimitError)
@@ -518,15 +522,17 @@ class FailureTests(OutcomeAssertions):
         """A class may take longer than its limit, as long as no hook and no test does."""
 
         class Case(AsyncTestCase):
-            timeout = 0.4
+            timeout = 20
             loop_scope = "class"
 
             async def test_1(self) -> None:
-                await asyncio.sleep(0.25)
+                pass_time(15)
+                await asyncio.sleep(0.001)
 
             test_2 = test_1
 
-        outcome = run_all(Case)
+        with limits_by_hand():
+            outcome = run_all(Case)
 
         self.assertEqual(outcome.raised, [], outcome.report)
 
@@ -906,16 +912,18 @@ class IsolationTests(OutcomeAssertions):
 
         class Case(AsyncTestCase):
             loop_scope = "class"
-            timeout = 0.2
+            timeout = 20
 
             async def test_1(self) -> None:
                 while True:
+                    pass_time(5)
                     await asyncio.sleep(0.01)
 
             async def test_2(self) -> None:
                 await asyncio.sleep(0)
 
-        blamed = self.blamed(Case)
+        with limits_by_hand():
+            blamed = self.blamed(Case)
 
         self.assertEqual(list(blamed), ["test_1"])
         self.assertIn("TimeLimitError: ", blamed["test_1"])

@@ -10,8 +10,16 @@ import unittest
 from typing import Any, ClassVar
 from unittest import mock
 
+import asynctesting
 from asynctesting import AsyncTestCase, DeadlockError, TimeLimitError, _reach
-from tests.support import Outcome, OutcomeAssertions, alone_in_process, settings
+from tests.support import (
+    Outcome,
+    OutcomeAssertions,
+    alone_in_process,
+    limits_by_hand,
+    pass_time,
+    settings,
+)
 
 LIMIT = 0.5
 #: What the promise allows beyond the limit, in seconds, and what a busy machine may take beside it.
@@ -23,8 +31,15 @@ class Hanging(AsyncTestCase):
 
     timeout = LIMIT
 
+    @asynctesting.timeout(30)
     async def test_next(self) -> None:
         await asyncio.sleep(0)
+
+
+class Deadlocked(Hanging):
+    """Here the verdict has to come long before the limit, however slow the machine is."""
+
+    timeout = 30
 
 
 class HangCase(OutcomeAssertions):
@@ -71,7 +86,7 @@ class HangTests(HangCase):
                 async with target:
                     pass
 
-        class Case(Hanging):
+        class Case(Deadlocked):
             async def test_it(self) -> None:
                 a, b = asyncio.Lock(), asyncio.Lock()
                 await asyncio.gather(move(a, b), move(b, a))
@@ -90,7 +105,7 @@ class HangTests(HangCase):
     def test_2_a_notify_that_nobody_heard(self) -> None:
         """It came before the wait did."""
 
-        class Case(Hanging):
+        class Case(Deadlocked):
             async def test_it(self) -> None:
                 ready = asyncio.Condition()
                 async with ready:
@@ -128,7 +143,7 @@ class HangTests(HangCase):
     def test_4_a_queue_whose_count_is_wrong(self) -> None:
         """A worker that forgets task_done()."""
 
-        class Case(Hanging):
+        class Case(Deadlocked):
             async def test_it(self) -> None:
                 jobs: asyncio.Queue[int] = asyncio.Queue()
                 for number in range(3):
@@ -192,21 +207,25 @@ class HangTests(HangCase):
         """Its number and its command are named."""
 
         class Case(Hanging):
+            timeout = 30  # to start a process may take long
+
             async def test_it(self) -> None:
                 program = "import time; time.sleep(600)"
                 process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+                pass_time(30)
                 try:
                     await process.wait()
                 finally:
                     process.kill()
                     await process.wait()
 
-        error = self.hang(
-            Case,
-            TimeLimitError,
-            "it was waiting in the test phase for process ",
-            "await process.wait()",
-        )
+        with limits_by_hand():
+            error = self.hang(
+                Case,
+                TimeLimitError,
+                "it was waiting in the test phase for process ",
+                "await process.wait()",
+            )
         self.assertRegex(str(error), r"process \d+ \(.*time\.sleep\(600\)'\), which has not ended")
 
     def test_8_a_job_that_never_ends(self) -> None:
@@ -261,7 +280,7 @@ class HangTests(HangCase):
     def test_10_a_teardown_that_waits_for_the_test(self) -> None:
         """The test has ended; what it was to do beforehand, nobody does."""
 
-        class Case(Hanging):
+        class Case(Deadlocked):
             async def asyncSetUp(self) -> None:
                 self.done = asyncio.Event()
 

@@ -1,7 +1,8 @@
 """Limits and hangs: every test ends, says where it was, and lets the next one run.
 
-Limits are a tenth of a second here. A test that waits for something that never comes is ended by
-its limit, so the suite never waits for the sixty seconds that stand in the code.
+A coroutine that hangs lets its limit pass by hand, so nothing waits for it. Only code that blocks
+has to be caught in the act: its limit is a tenth of a second. So the suite never waits for the
+minutes that stand in the code.
 """
 
 from __future__ import annotations
@@ -29,12 +30,22 @@ from asynctesting import (
     timeout,
 )
 from asynctesting._loop import LazyEventLoop
-from tests.support import OutcomeAssertions, run_all, run_case, run_python, spin
+from tests.support import (
+    OutcomeAssertions,
+    limits_by_hand,
+    pass_time,
+    run_all,
+    run_case,
+    run_python,
+    spin,
+)
 
-LIMIT = 0.1
+#: Of tests that hang, and of tests that block.
+LIMIT, SHORT = 20.0, 0.1
 
 
 async def hang() -> None:
+    pass_time(LIMIT)
     await asyncio.sleep(60)
 
 
@@ -49,6 +60,7 @@ class WatchedTests(OutcomeAssertions):
         # A loop may find out before its limit that it waits in vain. Here it must not look.
         blind = mock.patch.object(LazyEventLoop, "_about_to_wait", lambda _, t: t, create=True)
         self.enterContext(blind)
+        self.enterContext(limits_by_hand())
 
 
 class HurriedTests(WatchedTests):
@@ -136,27 +148,29 @@ class SourceTests(WatchedTests):
         """On the class, on the test, and in the environment."""
 
         class Case(AsyncTestCase):
-            timeout = None
+            timeout: float | None = None
 
             async def test_it(self) -> None:
-                await asyncio.sleep(0.1)
+                await self.take_long()
 
-        class Decorated(AsyncTestCase):
-            timeout = 0.01
+            async def take_long(self) -> None:
+                pass_time(24 * 3600)
+                await asyncio.sleep(0.01)
+
+        class Decorated(Case):
+            timeout = LIMIT
 
             @asynctesting.timeout(None)
             async def test_it(self) -> None:
-                await asyncio.sleep(0.1)
+                await self.take_long()
 
-        class Short(AsyncTestCase):
-            timeout = 0.01
-
-            async def test_it(self) -> None:
-                await asyncio.sleep(0.1)
+        class Short(Case):
+            timeout = LIMIT
 
         self.assertPassed(run_case(Case))
         self.assertPassed(run_case(Decorated))
         self.assertPassed(run_case(Short, environment={"ASYNCTESTING_TIMEOUT": "none"}))
+        self.assertFailsWith(run_case(Short), TimeLimitError)
 
     def test_a_limit_that_is_not_reached_changes_nothing(self) -> None:
         """Also when the test waits for a while."""
@@ -197,6 +211,7 @@ class HangTests(WatchedTests):
                 await self.answer()
 
             async def answer(self) -> None:
+                pass_time(LIMIT)
                 await asyncio.Event().wait()
 
         # The process of the whole suite holds far more to search through than a user's.
@@ -204,7 +219,7 @@ class HangTests(WatchedTests):
         error = self.assertFailsWith(
             run_case(Case),
             TimeLimitError,
-            "test_it took longer than its limit of 0.1 s; it was waiting in the test phase for "
+            "test_it took longer than its limit of 20 s; it was waiting in the test phase for "
             "Event.\nNobody can end that any more: ",
             "'test_it' waits for Event\n",
             "test_limits.py:",
@@ -334,7 +349,7 @@ class HangTests(WatchedTests):
             async def test_it(self) -> None:
                 with self.assertRaises(TimeoutError):
                     async with asyncio.timeout(0.001):
-                        await hang()
+                        await asyncio.sleep(60)
 
         self.assertPassed(run_case(Case))
 
@@ -388,7 +403,7 @@ class BlockTests(HurriedTests):
         """time.sleep() in place of asyncio.sleep() is the classic."""
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None:
                 time.sleep(60)
@@ -401,7 +416,7 @@ class BlockTests(HurriedTests):
         """Even a test without a loop has a limit."""
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             def test_it(self) -> None:
                 block()
@@ -413,7 +428,7 @@ class BlockTests(HurriedTests):
         """setUp(), tearDown() and a plain cleanup."""
 
         class SetUp(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             def setUp(self) -> None:
                 time.sleep(60)
@@ -421,7 +436,7 @@ class BlockTests(HurriedTests):
             async def test_it(self) -> None: ...
 
         class TearDown(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None: ...
 
@@ -429,7 +444,7 @@ class BlockTests(HurriedTests):
                 time.sleep(60)
 
         class Cleanup(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None:
                 self.addCleanup(time.sleep, 60)
@@ -447,7 +462,7 @@ class BlockTests(HurriedTests):
         """A callback belongs to no task; the test is cancelled where it waits."""
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None:
                 self.loop.call_soon(block)
@@ -462,7 +477,7 @@ class BlockTests(HurriedTests):
             block()
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None:
                 task = asyncio.create_task(culprit(), name="culprit")
@@ -474,7 +489,7 @@ class BlockTests(HurriedTests):
         """A loop that never ends has no call that a signal could break off."""
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None:
                 count = 0
@@ -489,7 +504,7 @@ class BlockTests(HurriedTests):
         lock.acquire()
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_it(self) -> None:
                 lock.acquire()
@@ -502,7 +517,7 @@ class BlockTests(HurriedTests):
             with self.subTest(factory=factory):
 
                 class Case(AsyncTestCase):
-                    timeout = LIMIT
+                    timeout = SHORT
                     loop_factory = factory
 
                     async def test_it(self) -> None:
@@ -521,7 +536,7 @@ class BlockTests(HurriedTests):
         log = []
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_1(self) -> None:
                 self.addCleanup(log.append, "cleanup")
@@ -542,7 +557,7 @@ class BlockTests(HurriedTests):
         """The code goes on, and the limit is told when it returns."""
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             def test_sync(self) -> None:
                 self.swallow()
@@ -565,7 +580,7 @@ class BlockTests(HurriedTests):
         outcomes = []
 
         class Case(AsyncTestCase):
-            timeout = LIMIT
+            timeout = SHORT
 
             async def test_async(self) -> None:
                 await hang()
@@ -610,7 +625,7 @@ class StubbornTests(HurriedTests):
         self.assertFailsWith(
             run_case(Case),
             TimeLimitError,
-            "test_it took longer than its limit of 0.1 s and swallows its cancellation: it was "
+            "test_it took longer than its limit of 20 s and swallows its cancellation: it was "
             "cancelled in the test phase, did not end within 0.2 s, and was left behind.",
             "'test_it' waits for sleep(60)",
         )
@@ -838,15 +853,16 @@ class DebuggerTests(HurriedTests):
 
     def test_a_debugger_on_the_stack_switches_the_limit_off(self) -> None:
         """It says so, once, on stderr."""
-        stopped: dict[str, Any] = {"__name__": "pdb", "time": time}
-        exec("def interaction(): time.sleep(0.3)", stopped)
+        stopped: dict[str, Any] = {"__name__": "pdb", "pass_time": pass_time}
+        exec("def interaction(): pass_time(50)", stopped)
 
         class Case(AsyncTestCase):
-            timeout = 0.05
+            timeout = LIMIT
 
             async def test_it(self) -> None:
                 stopped["interaction"]()
-                await asyncio.sleep(0.1)
+                pass_time(50)
+                await asyncio.sleep(0.001)
 
         with contextlib.redirect_stderr(io.StringIO()) as output:
             outcome = run_case(Case)
@@ -867,10 +883,11 @@ class DebuggerTests(HurriedTests):
         self.addCleanup(monitoring.free_tool_id, monitoring.DEBUGGER_ID)
 
         class Case(AsyncTestCase):
-            timeout = 0.05
+            timeout = LIMIT
 
             async def test_it(self) -> None:
-                await asyncio.sleep(0.2)
+                pass_time(50)
+                await asyncio.sleep(0.001)
 
         with contextlib.redirect_stderr(io.StringIO()) as output:
             outcome = run_case(Case)

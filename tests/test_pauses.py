@@ -1,4 +1,8 @@
-"""Time at pdb's prompt: in fresh processes, with a real pdb that somebody keeps waiting."""
+"""Time at pdb's prompt: in fresh processes, with a real pdb that somebody keeps waiting.
+
+Nobody really waits: before anything else, the scripts put a clock in place of the monotonic one
+that goes on by hand, too, and what is typed at the prompt is that a minute goes by.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,42 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import unittest
 from pathlib import Path
 
 from .support import ROOT
 
-# Long against the timeouts and limits in the scripts, short for whoever runs the suite.
-PAUSE = 0.3
+CLOCK = """
+import time
+
+passed = 0
+def monotonic(real=time.monotonic): return real() + passed
+def monotonic_ns(real=time.monotonic_ns): return real() + passed * 10**9
+time.monotonic, time.monotonic_ns = monotonic, monotonic_ns
+
+import asyncio, math, unittest
+from asynctesting import *
+from asynctesting._watchdog import _patrol
+
+def pass_time(seconds):
+    global passed
+    passed += seconds
+    with _patrol._bell:
+        _patrol.next_look = -math.inf
+    _patrol.look_earlier()
+    while _patrol.next_look <= monotonic():
+        time.sleep(0.0001)
+"""
 
 
-def run_with_pause(body: str, *, head: str = "") -> str:
-    """Run a test that stops at a breakpoint, say "continue" after a while; return the output."""
+def run_with_pause(body: str, *, pause: int = 60) -> str:
+    """Run a test that stops at a breakpoint, say "continue" after *pause* seconds.
+
+    Returns:
+        What the process has written.
+    """
     source = (
-        "import asyncio, unittest\nfrom asynctesting import *\n"
-        + textwrap.dedent(head)
+        CLOCK
         + "class Case(AsyncTestCase):\n"
         + textwrap.indent(textwrap.dedent(body), "    ")
         + "unittest.main()\n"
@@ -44,8 +69,7 @@ def run_with_pause(body: str, *, head: str = "") -> str:
             if not character:
                 break
             shown += character
-        time.sleep(PAUSE)
-        rest, _ = process.communicate("continue\n", timeout=60)
+        rest, _ = process.communicate(f"!pass_time({pause})\ncontinue\n", timeout=60)
         return shown + rest
 
 
@@ -55,11 +79,12 @@ class PauseTests(unittest.TestCase):
         shown = run_with_pause("""
             async def test_it(self):
                 with self.assertRaises(TimeoutError):
-                    async with asyncio.timeout(0.1):
+                    async with asyncio.timeout(20):
                         breakpoint()
                         await asyncio.sleep(0.01)
                         print("went on")
-                        await asyncio.sleep(5)
+                        pass_time(20)
+                        await asyncio.sleep(60)
         """)
 
         self.assertIn("went on", shown)
@@ -70,7 +95,7 @@ class PauseTests(unittest.TestCase):
         shown = run_with_pause("""
             async def test_it(self):
                 import pdb
-                async with asyncio.timeout(0.1):
+                async with asyncio.timeout(20):
                     pdb.set_trace()
                     await asyncio.sleep(0.01)
         """)
@@ -79,22 +104,28 @@ class PauseTests(unittest.TestCase):
 
     def test_the_limit_is_lengthened(self) -> None:
         """A test that stopped within its limit has all of the rest afterwards."""
-        shown = run_with_pause("""
-            timeout = 0.35
+        body = """
+            timeout = 100
             async def test_it(self):
                 breakpoint()
-                await asyncio.sleep(0.07)
-        """)
+                pass_time(60)
+                await asyncio.sleep(0.01)
+                {more}
+        """
+        shown = run_with_pause(body.format(more=""))
+        too_long = run_with_pause(body.format(more="pass_time(60); await asyncio.sleep(0.01)"))
 
         self.assertIn("\nOK", shown)
+        self.assertIn("TimeLimitError: test_it took longer than its limit of 100 s", too_long)
 
     def test_a_limit_that_passes_at_the_prompt_is_off(self) -> None:
         """When the limit runs out at the prompt, it is off for this test, and says so."""
         shown = run_with_pause("""
-            timeout = 0.1
+            timeout = 20
             async def test_it(self):
                 breakpoint()
-                await asyncio.sleep(0.15)
+                pass_time(60)
+                await asyncio.sleep(0.01)
         """)
 
         self.assertIn("the limit of test_it is off, because a debugger (pdb) is active", shown)
@@ -108,7 +139,9 @@ class PauseTests(unittest.TestCase):
             @virtual_clock(mode="real")
             async def test_it(self):
                 breakpoint()
-                self.assertLess(self.clock.elapsed, 0.25)
+                self.assertLess(self.clock.elapsed, 30)
+                pass_time(60)
+                self.assertGreater(self.clock.elapsed, 30)
             """
         )
 

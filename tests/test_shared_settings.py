@@ -10,13 +10,22 @@ from typing import Any
 
 from asynctesting import AsyncTestCase, SettingError, TimeLimitError, async_fixture
 from asynctesting.errors import LeakError
-from tests.support import Outcome, OutcomeAssertions, run_classes
+from tests.support import Outcome, OutcomeAssertions, limits_by_hand, pass_time, run_classes
 
 SHARED = ("module", "package", "session")
 
 
+async def take(seconds: float) -> None:
+    """Let *seconds* pass for limits."""
+    pass_time(seconds)
+    await asyncio.sleep(0.001)
+
+
 class OrderTests(OutcomeAssertions):
     """What one class has chosen for itself decides nothing for the others."""
+
+    def setUp(self) -> None:
+        self.enterContext(limits_by_hand())
 
     def run_in_both_orders(
         self, fixture: Any, *, environment: Mapping[str, str] | None = None, **attributes: Any
@@ -39,12 +48,12 @@ class OrderTests(OutcomeAssertions):
             with self.subTest(scope=scope):
 
                 async def slow() -> AsyncIterator[None]:
-                    await asyncio.sleep(0.15)
+                    await take(40)
                     yield
-                    await asyncio.sleep(0.15)
+                    await take(40)
 
                 fixture = async_fixture(slow, scope=scope)
-                for outcome in self.run_in_both_orders(fixture, timeout=0.1):
+                for outcome in self.run_in_both_orders(fixture, timeout=20):
                     self.assertEqual(outcome.raised, [], outcome.report)
 
     def test_the_leak_level_of_a_class(self) -> None:
@@ -67,17 +76,20 @@ class OrderTests(OutcomeAssertions):
 
         async def slow() -> None:
             while True:
-                await asyncio.sleep(0.001)
+                await take(10)
 
         fixture = async_fixture(slow, scope="module", timeout=60)
-        environment = {"ASYNCTESTING_TIMEOUT": "0.05", "ASYNCTESTING_LEAKS": "off"}
+        environment = {"ASYNCTESTING_TIMEOUT": "30", "ASYNCTESTING_LEAKS": "off"}
         for outcome in self.run_in_both_orders(fixture, environment=environment, timeout=60):
             self.assertEqual([type(e) for e in outcome.raised], [TimeLimitError] * 2)
-            self.assertIn("longer than its limit of 0.05 s", str(outcome.raised[0]))
+            self.assertIn("longer than its limit of 30 s", str(outcome.raised[0]))
 
 
 class FixtureLimitTests(OutcomeAssertions):
     """A fixture may have a limit of its own, for its set-up and again for its teardown."""
+
+    def setUp(self) -> None:
+        self.enterContext(limits_by_hand())
 
     def test_set_up_and_teardown(self) -> None:
         """Each of them is cut short where it hangs, and the message says how to give it longer."""
@@ -86,10 +98,11 @@ class FixtureLimitTests(OutcomeAssertions):
 
                 async def hang(phase: str, hangs: str = hangs) -> None:
                     while phase == hangs:
+                        pass_time(10)
                         await asyncio.sleep(0.001)
 
                 class Case(AsyncTestCase):
-                    @async_fixture(scope=scope, timeout=0.05)
+                    @async_fixture(scope=scope, timeout=30)
                     async def server(cls, hang: Any = hang) -> AsyncIterator[None]:
                         await hang("set-up")
                         yield
@@ -99,7 +112,7 @@ class FixtureLimitTests(OutcomeAssertions):
 
                 (error,) = run_classes(Case).raised
                 self.assertIsInstance(error, TimeLimitError)
-                self.assertIn("took longer than its limit of 0.05 s", str(error))
+                self.assertIn("took longer than its limit of 30 s", str(error))
                 self.assertIn("longer with @async_fixture(timeout=seconds)", str(error))
                 self.assertIn("await asyncio.sleep(0.001)", str(error))
 
@@ -121,13 +134,13 @@ class FixtureLimitTests(OutcomeAssertions):
         """Also than that of the class to which it belongs; and each cleanup counts alone."""
 
         class Case(AsyncTestCase):
-            timeout = 0.2
+            timeout = 20
 
             @async_fixture(scope="class", timeout=None)
             async def slow(cls) -> AsyncIterator[None]:
-                await asyncio.sleep(0.3)
+                await take(30)
                 yield
-                await asyncio.sleep(0.3)
+                await take(30)
 
             async def test_it(self) -> None: ...
 
