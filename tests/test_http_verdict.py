@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import unittest
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -195,6 +197,220 @@ class FindingTests(VerdictCase):
         for text, url in ((first, "https://api.test/"), (second, "http://shop.test/")):
             self.assertIn(f"GET {url}: its handler raised KeyError: 'price'", text)
             self.assertRegex(text, r'at  .*test_http_verdict\.py:\d+   raise KeyError\("price"\)')
+
+    def test_a_handler_that_was_not_cancelled(self) -> None:
+        """A CancelledError that nobody has sent ends the connection, and is no client's doing."""
+
+        class Crashing(Case):
+            async def test_it(self) -> None:
+                async def handler(request: web.Request) -> web.StreamResponse:
+                    inner = asyncio.ensure_future(asyncio.sleep(60))
+                    inner.cancel()
+                    await inner
+                    return web.Response()
+
+                async def asgi(scope: Any, receive: Any, send: Any) -> None:
+                    raise asyncio.CancelledError
+
+                self.api.post("/").respond_with(handler)
+                app = web.Application()
+                app.router.add_post("/", handler)
+                await self.net.serve(app, "http://shop.test")
+                await self.net.serve_asgi(asgi, "http://asgi.test", lifespan=False)
+                for url in ("https://api.test", "http://shop.test", "http://asgi.test"):
+                    with self.assertRaises(aiohttp.ServerDisconnectedError):
+                        await self.client.post(url)
+
+        findings = self.verdict(run_case(Crashing)).findings
+
+        self.assertEqual(len(findings), 3, findings)
+        for text in findings:
+            self.assertIn("its handler raised CancelledError", text)
+            self.assertIn("Nobody had cancelled it", text)
+
+    def test_a_handler_that_was_cancelled(self) -> None:
+        """Its client has gone, or its server was shut down: that is no finding."""
+
+        class Leaving(Case):
+            async def test_it(self) -> None:
+                async def handler(request: web.Request) -> web.StreamResponse:
+                    await asyncio.sleep(3600)
+                    return web.Response()
+
+                self.api.get("/").respond_with(handler)
+                app = web.Application()
+                app.router.add_get("/", handler)
+                await self.net.serve(app, "http://shop.test")
+                for url in ("https://api.test", "http://shop.test"):
+                    task = asyncio.ensure_future(self.client.get(url))
+                    await self.net.wait_calls(1 + len(url) % 2)
+                    task.cancel()
+                    await asyncio.wait([task])
+
+        self.assertTrue(run_case(Leaving).wasSuccessful())
+
+    def test_a_handler_that_could_not_finish(self) -> None:
+        """Its client did not wait, and that is what it raised: no finding, though it is kept."""
+        raised: list[Any] = []
+
+        class Leaving(Case):
+            async def test_it(self) -> None:
+                async def handler(request: web.Request) -> web.StreamResponse:
+                    response = web.StreamResponse()
+                    await response.prepare(request)
+                    while True:
+                        await response.write(b"x")
+                        await asyncio.sleep(0)
+
+                app = web.Application()
+                app.router.add_get("/", handler)
+                server = await self.net.serve(app, "http://shop.test")
+                with self.assertLogs("aiohttp.server"):
+                    async with self.client.get("http://shop.test") as response:
+                        await response.content.read(1)
+                        response.close()
+                    while not server.exceptions:
+                        await asyncio.sleep(0)
+                raised.extend(server.exceptions)
+
+        outcome = run_case(Leaving)
+
+        self.assertTrue(outcome.wasSuccessful(), outcome.report)
+        self.assertIsInstance(raised[0], ConnectionResetError)
+
+    def test_an_answer_that_could_not_be_sent(self) -> None:
+        """The handler had returned already: a signal, or the body that it had given, failed."""
+
+        class Sending(Case):
+            async def test_it(self) -> None:
+                async def body() -> AsyncIterator[bytes]:
+                    yield b"begin"
+                    raise ValueError("no more")
+
+                async def streaming(request: web.Request) -> web.StreamResponse:
+                    return web.Response(body=body())
+
+                async def sign(request: web.Request, response: web.StreamResponse) -> None:
+                    if request.path == "/signal":
+                        raise KeyError("secret")
+
+                async def nothing(request: web.Request) -> Any:
+                    return None
+
+                app = web.Application()
+                app.on_response_prepare.append(sign)
+                app.router.add_post("/body", streaming)
+                app.router.add_post("/signal", streaming)
+                app.router.add_post("/nothing", nothing)
+                await self.net.serve(app, "http://shop.test")
+                with self.assertLogs("aiohttp.server"):
+                    for path in ("/body", "/signal", "/nothing"):
+                        try:
+                            async with self.client.post(f"http://shop.test{path}") as response:
+                                await response.read()
+                        except aiohttp.ClientError:
+                            pass
+
+        body, signal, nothing = self.verdict(run_case(Sending)).findings
+
+        self.assertIn(
+            "POST http://shop.test/body: its answer could not be sent: ValueError: no more", body
+        )
+        self.assertRegex(body, r'at  .*test_http_verdict\.py:\d+   raise ValueError\("no more"\)')
+        self.assertIn("/signal: its answer could not be sent: KeyError: 'secret'", signal)
+        self.assertIn("/nothing: its handler returned None, which is no response", nothing)
+
+    def test_what_is_no_request(self) -> None:
+        """Somebody wrote to a server, and it was no HTTP; aiohttp answers with a 400."""
+
+        class Garbling(Case):
+            async def say(self, host: str, data: bytes) -> None:
+                reader, writer = await asyncio.open_connection(host, 80)
+                writer.write(data)
+                assert b" 400 " in await reader.readline()
+                writer.close()
+
+            async def test_it(self) -> None:
+                self.net.host("http://stub.test")
+                await self.net.serve(web.Application(), "http://shop.test")
+                with self.assertLogs("aiohttp.server"):
+                    await self.say("stub.test", b"GET / HTTP/1.1\r\nBad Header : 1\r\n\r\n")
+                    await self.say("shop.test", b"\x00\x01\r\n\r\n")
+                    try:
+                        await self.client.get("https://shop.test:80")
+                    except aiohttp.ClientError:
+                        pass
+
+        header, method, tls = self.verdict(run_case(Garbling)).findings
+
+        self.assertRegex(header, r"what came to http://stub\.test is no HTTP request: .*Bad Header")
+        self.assertRegex(header, r"its connection was opened at  .*test_http_verdict\.py:\d+")
+        self.assertIn("what came to http://shop.test is no HTTP request: ", method)
+        self.assertRegex(tls, "HTTPS traffic|This is how TLS begins")
+
+    def test_what_is_no_tls(self) -> None:
+        """A client speaks plainly where the host's URL is https."""
+
+        class Plain(Case):
+            async def test_it(self) -> None:
+                with self.assertRaises(aiohttp.ClientError):
+                    await self.client.post("http://api.test:443/")
+
+        text = self.finding(Plain)
+
+        self.assertIn("what came to api.test:443 is no TLS, which its URL says (https)", text)
+        self.assertRegex(text, r"its connection was opened at  .*test_http_verdict\.py:\d+")
+
+    def test_an_exception_that_can_not_be_hashed(self) -> None:
+        """A dataclass for one."""
+
+        @dataclasses.dataclass
+        class Declined(Exception):
+            reason: str
+
+        class Crashing(Case):
+            async def test_it(self) -> None:
+                async def handler(request: web.Request) -> web.StreamResponse:
+                    raise Declined("poor")
+
+                self.api.get("/").respond_with(handler).times(2)
+                await self.price("/")
+                await self.price("/")
+                self.api.assert_raised(Declined, "poor")
+
+        self.assertIn("raised Declined: poor", self.finding(Crashing))
+
+    def test_behind_aiohttps_own_test_server(self) -> None:
+        """Its handlers' exceptions are findings, too, unless the test asks for them."""
+
+        class Habitual(Case):
+            async def asyncSetUp(self) -> None:
+                await super().asyncSetUp()
+
+                async def handler(request: web.Request) -> web.StreamResponse:
+                    raise KeyError("price")
+
+                app = web.Application()
+                app.router.add_get("/", handler)
+                server = await self.net.aiohttp_server(app)
+                self.own = await self.net.aiohttp_client(server)
+                with self.assertLogs("aiohttp.server"):
+                    self.assertEqual((await self.own.get("/")).status, 500)
+                self.assertEqual(len(self.net.calls), 1)
+
+            async def test_asked_for(self) -> None:
+                self.net.assert_raised(KeyError, "price")
+                with self.assertRaisesRegex(
+                    AssertionError, r"the network to raise OSError; raised: KeyError\('price'\)"
+                ):
+                    self.net.assert_raised(OSError)
+
+            async def test_not_asked_for(self) -> None: ...
+
+        outcome = run_all(Habitual)
+
+        self.assertEqual(len(outcome.failures), 1, outcome.report)
+        self.assertIn("/: its handler raised KeyError: 'price'", outcome.report)
 
     def test_an_open_websocket(self) -> None:
         """The client has not closed it when the network is left."""

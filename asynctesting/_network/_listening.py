@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import _addresses, _tls
+from ._connection import Connection
 from ._loopback import LoopbackServer
 from ._names import LOCAL, Names
 from ._server import Factory, MemoryServer, listening_socket
@@ -43,6 +44,9 @@ class Listening(Names):
         """Return the open connections of a server, its ends of them."""
         ends = [c.server for c, each in self._connections.values() if each is server]
         return [end for end in ends if not end.is_gone]
+
+    def note_handshake(self, connection: Connection, error: ssl_module.SSLError) -> None:
+        """Hear of a TLS handshake that has failed with a certificate of this network."""
 
     # Beginning to listen -------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from .._internals import tls_protocol
-from ._connection import Connection
+from ._connection import EXTRA_NAME, Connection
 from ._transport import MemorySocket, MemoryTransport, format_address
 
 if TYPE_CHECKING:
@@ -84,8 +85,10 @@ class MemoryServer(asyncio.AbstractServer):
         try:
             protocol = self._factory()
             if secure is not None:
+                waiter = self._loop.create_future()
+                waiter.add_done_callback(functools.partial(self._after_handshake, transport))
                 protocol = tls_protocol(
-                    self._loop, protocol, secure, None, server_side=True, **self._timeouts
+                    self._loop, protocol, secure, waiter, server_side=True, **self._timeouts
                 )
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -100,6 +103,12 @@ class MemoryServer(asyncio.AbstractServer):
             transport.abort()
         else:
             transport.begin(protocol)
+
+    def _after_handshake(self, transport: MemoryTransport, waiter: asyncio.Future[None]) -> None:
+        error = None if waiter.cancelled() else waiter.exception()
+        # With a context of its own, a server may be meant to be refused.
+        if isinstance(error, ssl.SSLError) and self.context is None:
+            self._network.note_handshake(transport.get_extra_info(EXTRA_NAME), error)
 
     # What asyncio.Server offers -----------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from ._calls import Call
 from ._exchanges import Exchange, WebSocketStub, hand_over, take_next
 from ._forward import forward
 from ._listeners import Listener, keep_body, listen, read_body
+from ._server_log import watched
 from ._stubs import Stub, give, make_stub
 from ._verdict import Unmatched, describe_unmatched, user_place
 
@@ -171,11 +172,12 @@ class Host(Listener):
         wire, tls = self._net.wire, self.url.scheme in ("https", "wss")
         self._server = listen(self._handle, StubRequest)
         addresses = wire.addresses_of(self.url.host)
-        wire.serve(self._server, addresses, self.url.port or 80, context=None, speaks_tls=tls)
+        factory = watched(self._server, self)
+        wire.serve(factory, addresses, self.url.port or 80, context=None, speaks_tls=tls)
 
     async def _start(self) -> None:
         self._server = listen(self._handle, StubRequest)
-        await self._net._listen(self._server, self.url)
+        await self._net._listen(watched(self._server, self), self.url)
 
     async def _close(self) -> None:
         if self._starting is not None:
@@ -214,11 +216,10 @@ class Host(Listener):
         except web.HTTPException as refusal:
             self._finish(call, refusal)
             raise
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            call.exception = error
-            self._net._note_exception(str(call), error)
+        except BaseException as error:
+            is_finding = self._note_raised(call, request, error)
+            if not (is_finding and isinstance(error, Exception)):
+                raise
             response = web.Response(status=500, text=f"{type(error).__name__}: {error}")
         finally:
             del self._under_way[call]

@@ -7,7 +7,8 @@ its own log and in that of the network.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aiohttp import ClientSession, web
@@ -16,6 +17,8 @@ from yarl import URL
 from .._network._connection import EXTRA_NAME
 from .._seconds import Seconds
 from ._calls import Call, CallLog, CallResponse
+from ._server_log import ServerLog
+from ._verdict import describe_exception, describe_nonsense
 
 if TYPE_CHECKING:
     from .._network import MemoryHost
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __unittest = True
 
 _L = TypeVar("_L", bound="Listener")
+_E = TypeVar("_E", bound=BaseException)
 
 
 class Listener:
@@ -32,13 +36,19 @@ class Listener:
     Attributes:
         url: Its URL, a ``yarl.URL``.
         calls: The requests that have reached it, a :class:`CallLog`.
+        exceptions: What its handlers have raised and what could not be answered, in order.
     """
 
-    def __init__(self, net: HTTPNetwork, url: URL, machine: MemoryHost) -> None:
+    def __init__(self, net: HTTPNetwork, url: URL, machine: MemoryHost | None) -> None:
         self._net = net
         self.url = url
-        self._machine = machine
+        # There is none behind the servers of aiohttp's own test tools, which nobody else sees.
+        self._machine: Any = machine
         self.calls = CallLog(str(url))
+        self.exceptions: list[BaseException] = []
+        # Of those, what the test has not asked for, and how the verdict tells it. Not by exception:
+        # not all of them can be hashed.
+        self._reported: list[tuple[BaseException, str]] = []
         self._under_way: dict[Call, Any] = {}
 
     async def wait_calls(self, count: int = 1, *, timeout: Seconds | None = None) -> list[Call]:
@@ -52,6 +62,22 @@ class Listener:
     def client(self, **options: Any) -> ClientSession:
         """Return an ``aiohttp.ClientSession`` for this URL, which the network closes at its end."""
         return self._net.client(self.url, **options)
+
+    def assert_raised(self, kind: type[_E], match: str | None = None) -> _E:
+        """Assert that a handler has raised *kind*, and take it off what is reported at the end.
+
+        Args:
+            kind: The class of the exception. What came and was no HTTP request is an
+                ``aiohttp.http_exceptions.HttpProcessingError``.
+            match: A regular expression that is searched in its text.
+
+        Returns:
+            The first such exception.
+
+        Raises:
+            AssertionError: If none of the kind was raised.
+        """
+        return take_raised([self], str(self.url), kind, match)
 
     # Trouble ------------------------------------------------------------------------------------
 
@@ -139,6 +165,9 @@ class Listener:
         )
         self.calls._add(call)
         self._net.calls._add(call)
+        log: Any = request.protocol.logger
+        if type(log) is ServerLog:
+            log.call = call
         return call
 
     def _finish(self, call: Call, response: web.StreamResponse) -> None:
@@ -151,6 +180,58 @@ class Listener:
                 body = None
         call.response = CallResponse(response.status, response.headers, body)
         call.finished = self._net.wire.loop.time()
+
+    def _note_raised(self, call: Call, request: web.BaseRequest, error: BaseException) -> bool:
+        """Record what a handler raised; return whether that is a finding."""
+        if isinstance(error, (GeneratorExit, KeyboardInterrupt, SystemExit)):
+            return False
+        if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+            return False  # its client has gone, or the server is shut down
+        call.exception = error
+        if isinstance(error, ConnectionResetError) and _is_gone(request.transport):
+            self.exceptions.append(error)
+            return False  # it could not finish what its client did not wait for
+        text = describe_exception(f"{call}: its handler raised", error)
+        if isinstance(error, asyncio.CancelledError):
+            text += "\n  Nobody had cancelled it; something that it awaited was cancelled."
+        self._report(error, text)
+        return True
+
+    def _note_nonsense(self, error: Exception, transport: Any) -> None:
+        """Record that something came which is no HTTP request."""
+        connection = None if transport is None else transport.get_extra_info(EXTRA_NAME)
+        place = getattr(connection, "place", None)
+        self._report(error, describe_nonsense(self.url, error, place))
+
+    def _report(self, error: BaseException, text: str) -> None:
+        self.exceptions.append(error)
+        self._reported.append((error, text))
+
+    def _knows(self, error: BaseException) -> bool:
+        return any(error is each for each in self.exceptions)
+
+
+def take_raised(listeners: Iterable[Listener], where: str, kind: type[_E], match: str | None) -> _E:
+    """Return the first exception of *kind* that would be reported, and have it not be."""
+    raised: list[BaseException] = []
+    for listener in listeners:
+        for number, (error, _) in enumerate(listener._reported):
+            if isinstance(error, kind) and (match is None or re.search(match, str(error))):
+                del listener._reported[number]
+                return error
+        raised += listener.exceptions
+    wanted = kind.__name__ if match is None else f"{kind.__name__} with {match!r}"
+    told = ", ".join(map(repr, raised)) or "nothing"
+    raise AssertionError(f"Expected a handler of {where} to raise {wanted}; raised: {told}")
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _is_gone(transport: asyncio.BaseTransport | None) -> bool:
+    return transport is None or transport.is_closing()
 
 
 async def read_body(call: Call, request: web.BaseRequest) -> None:

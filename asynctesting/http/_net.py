@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -26,10 +27,11 @@ from ..asgi import ASGIApplication, check_app
 from ._calls import CallLog
 from ._exchanges import WebSocketPeer
 from ._hosts import Host
+from ._listeners import Listener, take_raised
 from ._servers import Server
 from ._verdict import (
     Unmatched,
-    describe_exception,
+    describe_handshake,
     describe_unmatched,
     describe_unused,
     make_error,
@@ -37,6 +39,8 @@ from ._verdict import (
 )
 
 __unittest = True
+
+_E = TypeVar("_E", bound=BaseException)
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # How many turns of the loop it takes at most until the far end of a closed connection has seen that
@@ -100,13 +104,14 @@ class HTTPNetwork:
         self.servers: list[Server] = []
         self._state: Literal["new", "entered", "over"] = "new"
         self._taken: dict[tuple[str, int], Place | None] = {}
+        # Behind aiohttp's own test servers.
+        self._tested: list[Server] = []
         self._sessions: list[aiohttp.ClientSession] = []
         self._stack = contextlib.AsyncExitStack()
         # What was asked for by an `await` that may have been forgotten.
         self._promised: dict[Server, str] = {}
         # For the verdict.
         self._unmatched: list[Unmatched] = []
-        self._exceptions: list[str] = []
         self._left_open: list[str] = []
         self._peers: list[WebSocketPeer] = []
         self._told: set[str] | None = None
@@ -360,6 +365,7 @@ class HTTPNetwork:
         server = TestServer(app, port=port)
         await server.start_server(**options)
         self._stack.push_async_callback(server.close)
+        self._watch(server)
         return server
 
     async def aiohttp_client(self, app: Any, **options: Any) -> Any:
@@ -376,7 +382,15 @@ class HTTPNetwork:
         client: Any = TestClient(server, **options)
         await client.start_server()
         self._stack.push_async_callback(client.close)
+        self._watch(server)
         return client
+
+    def _watch(self, server: Any) -> None:
+        """Have what the handlers of a test server raise be a finding, and its requests logged."""
+        if all(server is not each.app for each in self._tested):
+            watching = Server(self, server.make_url("/").origin(), None, server)
+            watching._watch(server.runner.server)
+            self._tested.append(watching)
 
     def free_tcp_port(self) -> int:
         """Return a port of 127.0.0.1 at which nothing listens."""
@@ -396,6 +410,13 @@ class HTTPNetwork:
     async def assert_silence(self, duration: Seconds) -> None:
         """Assert that no request comes for so long; see :meth:`.CallLog.assert_silence`."""
         await self.calls.assert_silence(duration)
+
+    def assert_raised(self, kind: type[_E], match: str | None = None) -> _E:
+        """Assert that a handler of any server or stub has raised; see :meth:`Server.assert_raised`.
+
+        It is the one for those behind :meth:`aiohttp_client` and :meth:`aiohttp_server`.
+        """
+        return take_raised(self._listeners, "the network", kind, match)
 
     def findings(self) -> list[str]:
         """Return what would fail the test now, each as a text."""
@@ -418,10 +439,10 @@ class HTTPNetwork:
                 f"connection to port {port[1]} of {port[0]}, where nothing listens{where}\n"
                 f"  Declared for that name: {declared or 'nothing'}"
             )
+        yield from self.wire.handshakes
         yield from (unmatched.text for unmatched in self._unmatched)
-        yield from self._exceptions
-        for server in self.servers:
-            yield from server._reported.values()
+        for listener in self._listeners:
+            yield from (text for _, text in listener._reported)
         yield from self._left_open
         for server, what in self._promised.items():
             place = self._taken[_name(server.url), _port(server.url)]
@@ -448,6 +469,10 @@ class HTTPNetwork:
             error.add_note(f"Beside this, {verdict}")
         self._told = {*(self._told or ()), *found}
 
+    @property
+    def _listeners(self) -> list[Listener]:
+        return [*self.hosts, *self.servers, *self._tested]
+
     def _open_things(self) -> Iterator[str]:
         waiting = [(host, exchange.call) for host in self.hosts for exchange in host._waiting]
         for host, call in waiting:
@@ -465,9 +490,6 @@ class HTTPNetwork:
                 place = getattr(connection, "place", "")
                 where = f"\n  opened at  {place}" if place else ""
                 yield f"connection to {connection.target} was never closed{where}"
-
-    def _note_exception(self, request: str, error: BaseException) -> None:
-        self._exceptions.append(describe_exception(request, error))
 
     # Checks -------------------------------------------------------------------------------------
 
@@ -521,9 +543,11 @@ class HTTPNetwork:
 
         return Serving(server, begin)
 
-    async def _listen(self, server: web.Server, url: URL) -> asyncio.AbstractServer:
+    async def _listen(
+        self, factory: Callable[[], asyncio.BaseProtocol], url: URL
+    ) -> asyncio.AbstractServer:
         return await self.wire.listen(
-            server, _name(url), _port(url), tls=url.scheme in ("https", "wss")
+            factory, _name(url), _port(url), tls=url.scheme in ("https", "wss")
         )
 
 
@@ -532,12 +556,14 @@ class _Wire(MemoryNetwork):
 
     Attributes:
         missed: Name and port, and the line of the user's code.
+        handshakes: Texts about TLS that failed, and was not declared to.
         starting: Servers over real sockets that are about to listen.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.missed: list[tuple[tuple[str, int], Place | None]] = []
+        self.handshakes: list[str] = []
         self.starting: set[asyncio.Future[None]] = set()
 
     async def reach(self, address: str, port: int) -> Any:
@@ -552,6 +578,12 @@ class _Wire(MemoryNetwork):
             if host is not None and (address, port) not in self._once_served:
                 self.missed.append(((host.name, port), user_place()))
             raise
+
+    def note_handshake(self, connection: Connection, error: ssl.SSLError) -> None:
+        """Hear of a TLS handshake that has failed; see :meth:`MemoryNetwork.note_handshake`."""
+        mode = self.tls if connection.host is None else connection.host.tls_mode
+        if mode in ("strip", "real"):
+            self.handshakes.append(describe_handshake(connection, error))
 
 
 class Serving:

@@ -8,17 +8,17 @@ stays as it is.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from yarl import URL
 
 from ..asgi import ASGIApplication, ASGIBridge, Lifespan
+from ._calls import Call
 from ._listeners import Listener, keep_body, listen
+from ._server_log import watched
 from ._stubs import lose_client
-from ._verdict import describe_exception
 
 if TYPE_CHECKING:
     from .._network import MemoryHost
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __unittest = True
 
-_E = TypeVar("_E", bound=BaseException)
 _Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
 
@@ -44,14 +43,12 @@ class Server(Listener):
         self,
         net: HTTPNetwork,
         url: URL,
-        machine: MemoryHost,
+        machine: MemoryHost | None,
         app: Any,
         raise_app_exceptions: bool = False,
     ) -> None:
         super().__init__(net, url, machine)
         self.app = app
-        self.exceptions: list[Exception] = []
-        self._reported: dict[Exception, str] = {}
         self._raise = raise_app_exceptions
         self._listening: asyncio.AbstractServer | None = None
         self._end: Callable[[], Awaitable[None]] | None = None
@@ -59,29 +56,6 @@ class Server(Listener):
     def __repr__(self) -> str:
         state = "closed" if self._end is None else f"{len(self.calls)} calls"
         return f"<Server {self.url}: {state}>"
-
-    def assert_raised(self, kind: type[_E], match: str | None = None) -> _E:
-        """Assert that a handler has raised *kind*, and take it off what is reported at the end.
-
-        Args:
-            kind: The class of the exception.
-            match: A regular expression that is searched in its text.
-
-        Returns:
-            The first such exception.
-
-        Raises:
-            AssertionError: If none of the kind was raised.
-        """
-        for error in self._reported:
-            if isinstance(error, kind) and (match is None or re.search(match, str(error))):
-                del self._reported[error]
-                return error
-        raised = ", ".join(map(repr, self.exceptions)) or "nothing"
-        wanted = kind.__name__ if match is None else f"{kind.__name__} with {match!r}"
-        raise AssertionError(
-            f"Expected a handler of {self.url} to raise {wanted}; raised: {raised}"
-        )
 
     async def close(self) -> None:
         """Shut the application down now, and not only when the network is left."""
@@ -106,7 +80,7 @@ class Server(Listener):
             await runner.setup()
             server = runner.server
             assert server is not None
-            server.request_handler = self._watched(server.request_handler)
+            self._watch(server)
             await self._listen(server)
         except BaseException as error:
             error.add_note(f"This was the startup of {app!r}, to be served at {self.url}.")
@@ -142,36 +116,51 @@ class Server(Listener):
         self._end = end
 
     async def _listen(self, server: web.Server) -> None:
-        self._listening = await self._net._listen(server, self.url)
+        self._listening = await self._net._listen(watched(server, self), self.url)
 
     async def _stop_listening(self) -> None:
         if self._listening is not None:
             self._listening.close()
+
+    def _watch(self, server: web.Server) -> None:
+        """Keep the log of a server that others have set up, and what its handlers raise."""
+        server.request_handler = self._watched(server.request_handler)
 
     def _watched(self, handler: _Handler) -> _Handler:
         async def watch(request: web.BaseRequest) -> web.StreamResponse:
             call = self._note(request)
             self._under_way[call] = request
             try:
-                response = await handler(request)
+                response: Any = await handler(request)
             except web.HTTPException as refusal:
                 self._finish(call, refusal)
                 raise
-            except Exception as error:
-                call.exception = error
-                self.exceptions.append(error)
-                if not self._raise:
-                    self._reported[error] = describe_exception(str(call), error)
+            except BaseException as error:
+                is_finding = self._note_raised(call, request, error)
+                if not (is_finding and self._raise and isinstance(error, Exception)):
                     raise
+                self._reported.pop()
                 lose_client(request, error)
                 return web.Response(status=500)
             finally:
                 await keep_body(call, request)
                 del self._under_way[call]
-            self._finish(call, response)
-            return response
+            if isinstance(response, web.StreamResponse):
+                self._finish(call, response)
+            else:
+                self._note_no_response(call, response)
+            answer: web.StreamResponse = response
+            return answer
 
         return watch
+
+    def _note_no_response(self, call: Call, returned: Any) -> None:
+        text = (
+            f"its handler returned {returned!r}, which is no response; it has to return one, such "
+            "as aiohttp.web.json_response({...})"
+        )
+        call.exception = TypeError(text)
+        self._report(call.exception, f"{call}: {text}")
 
 
 # Seconds that a handler gets to end by itself when its server is shut down. Its client has gone, or

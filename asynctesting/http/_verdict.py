@@ -15,12 +15,17 @@ from .._report import Place, innermost_user_place, is_plumbing
 from ..errors import NetworkVerdictError
 
 if TYPE_CHECKING:
+    import ssl
+
+    from .._network import Connection
     from ._calls import Call
     from ._hosts import Host
     from ._stubs import Stub
 
 __unittest = True
 
+# The first bytes of a handshake, as they stand in the message of aiohttp's parser.
+_TLS_BEGINS = r"\x16\x03"
 _LIBRARIES = ("site-packages", "dist-packages")
 # What clients send again without asking, since it changes nothing.
 _REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -98,16 +103,36 @@ def describe_unused(stub: Stub) -> str:
     return f"stub {stub.pattern} at {stub._host.url} {often}{where}"
 
 
-def describe_exception(request: str, error: BaseException) -> str:
-    """Say what a handler raised, and where."""
+def describe_exception(what: str, error: BaseException) -> str:
+    """Say what was raised, and where."""
     lines = []
     traceback = error.__traceback__
     while traceback is not None:
         lines.append((traceback.tb_frame.f_code, traceback.tb_lineno))
         traceback = traceback.tb_next
     place = innermost_user_place(lines)
-    text = f"{request}: its handler raised {type(error).__name__}: {error}"
+    text = f"{what} {type(error).__name__}: {error}".rstrip(": ")
     return text if place is None else f"{text}\n  at  {place}"
+
+
+def describe_nonsense(url: object, error: Exception, opened_at: Place | None) -> str:
+    """Say that something came to a server of HTTP that is no request."""
+    reason = " ".join(str(getattr(error, "message", error)).split()).rstrip(" ^")
+    lines = [f"what came to {url} is no HTTP request: {reason}"]
+    if _TLS_BEGINS in reason:
+        lines.append("  This is how TLS begins, and no TLS is spoken there: the URL is http://")
+    if opened_at is not None:
+        lines.append(f"  its connection was opened at  {opened_at}")
+    return "\n".join(lines)
+
+
+def describe_handshake(connection: Connection, error: ssl.SSLError) -> str:
+    """Say why a client and a host could not agree on TLS."""
+    reason = error.reason or str(error)
+    lines = [f"what came to {connection.target} is no TLS, which its URL says (https): {reason}"]
+    if connection.place is not None:
+        lines.append(f"  its connection was opened at  {connection.place}")
+    return "\n".join(lines)
 
 
 def make_error(findings: Iterable[str]) -> NetworkVerdictError | None:
