@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._internals import tasks_of
-from ._recorder import STEPS, RecordingLoop, next_step_number
+from ._recorder import STEPS, RecordingLoop, Step
 from ._report import Place, indent
 from ._timeline import Timeline, now_of
 from ._waits import WaitGraph
@@ -46,15 +46,17 @@ def timeline_of(
         guard: Who runs the loop, and since which step.
         main: The name of the task that comes first.
     """
-    now = now_of(loop, next_step_number(), RecordingLoop._real_time())
     clock = getattr(loop, "clock", None)
     not_recorded = ""
-    steps, forgotten = [], False
+    steps: list[Step] = []
+    forgotten = False
     if isinstance(loop, RecordingLoop):
-        steps = loop.steps(0 if guard is None else guard.first_step)
+        steps = loop.steps(0.0 if guard is None else guard.recorded_since)
         forgotten = len(steps) == STEPS
     else:
         not_recorded = f"not recorded on this loop, a {type(loop).__module__}.{type(loop).__name__}"
+    number = steps[-1].number + 1 if steps else 1
+    now = now_of(loop, number, RecordingLoop._real_time())
     return Timeline.of(
         steps,
         graph.pending(),

@@ -98,8 +98,8 @@ class Guard(Protocol):
     """Who runs a loop step by step, and what the loop may ask and tell."""
 
     name: str
-    #: The number of the first step that is the guard's own.
-    first_step: int
+    #: Since when the steps are the guard's own, in real seconds.
+    recorded_since: float
 
     @property
     def main_task(self) -> asyncio.Task[Any] | None:

@@ -69,6 +69,7 @@ class NestedScope(Scope):
         loop.set_exception_handler(self._on_loop_exception)
         if isinstance(loop, LazyEventLoop):
             self._guard_before, loop.guard = loop.guard, self
+            self.recorded_since = loop._real_time()
         *_, root = (self, *self.lineage())
         patch = getattr(root._factory, "patch", None)
         if patch is not None:

@@ -50,8 +50,8 @@ class Phases:
         "Give it longer with @asynctesting.timeout(seconds), the class attribute timeout or\n"
         "ASYNCTESTING_TIMEOUT; None switches the limit off."
     )
-    #: The number of the first step on the loop that is ours.
-    first_step = 0
+    #: Since when the steps on the loop are ours, in real seconds.
+    recorded_since = 0.0
     #: Tells the command that repeats the test.
     repeat: Callable[[], str] | None = None
     #: What the picture of the first hang is drawn from.

@@ -5,9 +5,15 @@ the loop's public ``call_soon()``. At that moment the task still stands at the l
 waited, and the one that runs is the one that wakes it. So that call is all there is to note: no
 step is wrapped, nothing of asyncio is replaced, and what is read here is public.
 
-Invariants: the ring holds no task, no future and no frame, only numbers, names and code objects,
-so it keeps nothing alive that a test has let go; it forgets the oldest step for each new one.
-What is noted is told only when a test fails (:mod:`asynctesting._timeline`).
+The line is that of the innermost coroutine that is the user's. From the outside each coroutine
+leads only to the next one, so a task keeps the user's coroutines it was last seen in, and only
+those are passed that it has entered or left since: how deep it waits costs nothing.
+
+Invariants: the ring holds no task, no future, no coroutine and no frame, only numbers, names and
+code objects, so it keeps nothing alive that a test has let go; it forgets the oldest step for each
+new one. What a task keeps is either in its own chain of awaits, which holds it anyway, or has
+ended, and what has ended holds nothing. What is noted is told only when a test fails
+(:mod:`asynctesting._timeline`).
 
 Private names of asyncio used here: ``_ready``, ``_closed`` and ``_debug``, as in the loop that is
 built on this (:mod:`asynctesting._loop`), which tries them.
@@ -16,47 +22,55 @@ built on this (:mod:`asynctesting._loop`), which tries them.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from types import CodeType, CoroutineType
+from types import CodeType, CoroutineType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from . import _internals
 from ._report import Place, is_plumbing
+from ._virtual_timer import QuickHandle
 
 __unittest = True
 
 #: How many steps a loop remembers.
 STEPS = 4096
-#: How many frames of a wait are noted at most, the innermost ones: asyncio's own have up to four.
-FRAMES = 5
 
 #: In the place of what was waited for: the task was made, or it gave way for a turn.
 MADE, GAVE_WAY = -1, 0
 
 # Who has the phases of a test run was not called by a line of the user's.
 _PHASES = os.path.join(os.path.dirname(__file__), "_phases.py")
-# Where a task keeps the code and the position that have made it.
-_MADE_AT = "_asynctesting_made_at"
+# Where a task keeps the code and the position that have made it, ``None`` where that was not seen,
+# and after that the user's coroutines it is in, outermost first. The second one is the task's own,
+# whosever it is.
+_NOTED = "_asynctesting_noted"
 
 _Task = asyncio.Task
-_Handle = asyncio.Handle
-_next_number = itertools.count(1).__next__
 _current_task = _internals.current_task_of
 _FIRST_STEP = _internals.first_step_type()
-_is_plumbing: dict[str, bool] = {}
+
+
+class _Plumbing(dict[str, bool]):
+    """Tells of files whether they are plumbing."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = found = is_plumbing(file)
+        return found
+
+
+_is_plumbing = _Plumbing()
 
 
 class Step(NamedTuple):
     """A task was made, or could go on.
 
     Attributes:
-        number: Steps are numbered through the process, in their order.
+        number: Steps are numbered from the first that is remembered.
         task: The ``id()`` of the task.
         name: The task's name at that time.
         real: When, in real seconds, as ``time.monotonic()`` has it.
@@ -64,8 +78,12 @@ class Step(NamedTuple):
         waker: The ``id()`` of the task that ran then, and so has woken or made this one; ``None``
             where it was a timer, input or a callback.
         waited: The ``id()`` of the future that was waited for, :data:`MADE` or :data:`GAVE_WAY`.
-        frames: Code and position within it, in turn: of each frame of the wait, outermost first;
-            or of the line that made the task.
+        code: The code of the user's innermost coroutine, or of the line that made the task; that
+            of the task's own coroutine where none is the user's; ``None`` where that is no
+            coroutine of Python's.
+        position: Where in it.
+        below: The code of what that awaits in turn: ``None``, code, or a pair of what stands for
+            all but the innermost one, and the innermost one's code.
     """
 
     number: int
@@ -75,15 +93,23 @@ class Step(NamedTuple):
     virtual: float | None
     waker: int | None
     waited: int
-    frames: tuple[Any, ...]
+    code: CodeType | None
+    position: int
+    below: Any
 
     def lines(self) -> list[tuple[CodeType, int]]:
-        """Return code and line of each frame, outermost first."""
-        frames = self.frames
-        return [
-            (code, line_of(code, position))
-            for code, position in zip(frames[::2], frames[1::2], strict=True)
-        ]
+        """Return code and line of the frames of the wait from the user's on, outermost first.
+
+        Of those below the user's, which are plumbing, the line is that of their beginning.
+        """
+        lines = []
+        below = self.below
+        while below is not None:
+            below, code = below if type(below) is tuple else (None, below)
+            lines.append((code, code.co_firstlineno))
+        if self.code is not None:
+            lines.append((self.code, line_of(self.code, self.position)))
+        return lines[::-1]
 
 
 class RecordingLoop(asyncio.SelectorEventLoop):
@@ -109,35 +135,45 @@ class RecordingLoop(asyncio.SelectorEventLoop):
         task = getattr(callback, "__self__", None)
         if isinstance(task, _Task) and (args or type(callback) is _FIRST_STEP):
             waker = _current_task(self)
+            below: Any = None
             if args or waker is task:
-                inner: Any = task.get_coro()
-                coroutines = []
-                while type(inner) is CoroutineType:
-                    coroutines.append(inner)
-                    inner = inner.cr_await
-                if len(coroutines) > FRAMES:
-                    del coroutines[:-FRAMES]
-                frames: tuple[Any, ...] = ()
-                for inner in coroutines:
-                    frame = inner.cr_frame
-                    if frame is not None:
-                        frames += (frame.f_code, frame.f_lasti)
                 waited = id(args[0]) if args else GAVE_WAY
+                try:
+                    noted = task._asynctesting_noted  # type: ignore[attr-defined]
+                except AttributeError:
+                    noted = _meet(task)
+                own = noted[-1]
+                inner = own.cr_await
+                if inner is None:
+                    own, inner = _go_back(noted)
+                while type(inner) is CoroutineType:
+                    code = inner.cr_code
+                    if _is_plumbing[code.co_filename]:
+                        below = code if below is None else (below, code)
+                    else:
+                        noted.append(inner)
+                        own = inner
+                        below = None
+                    inner = inner.cr_await
+                code = own.cr_code
+                position = own.cr_frame.f_lasti
             else:
-                frames = _maker(sys._getframe(1))
+                made = _maker(sys._getframe(1))
+                code, position = made
                 waited = MADE
-                task._asynctesting_made_at = frames  # type: ignore[attr-defined]
+                _meet(task, made)
             clock = self.clock
             self._ring.append(
                 (
-                    _next_number(),
                     id(task),
                     task.get_name(),
                     self._real_time(),
                     None if clock is None else clock._now,
                     None if waker is None else id(waker),
                     waited,
-                    frames,
+                    code,
+                    position,
+                    below,
                 )
             )
         if self._debug or self._closed:
@@ -146,14 +182,18 @@ class RecordingLoop(asyncio.SelectorEventLoop):
             if trace:
                 del trace[-1]  # ours
             return handle
-        # What the stock method does, less two calls: that pays for a part of the above.
-        handle = _Handle(callback, args, self, context)
+        # What the stock method does, less four calls: that pays for a part of the above.
+        handle = QuickHandle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    def steps(self, since: int = 0) -> list[Step]:
-        """Return the steps that are remembered, less those before number *since*."""
-        return [step for step in map(Step._make, list(self._ring)) if step.number >= since]
+    def steps(self, since: float = 0.0) -> list[Step]:
+        """Return the steps that are remembered, less those before *since*, in real seconds."""
+        return [
+            step
+            for number, noted in enumerate(list(self._ring), 1)
+            if (step := Step(number, *noted)).real >= since
+        ]
 
 
 def new_ring() -> deque[tuple[Any, ...]]:
@@ -161,21 +201,41 @@ def new_ring() -> deque[tuple[Any, ...]]:
     return deque(maxlen=STEPS)
 
 
-def next_step_number() -> int:
-    """Return a number above those of all steps so far, and below those to come."""
-    return _next_number()
+class _Opaque:
+    """Stands for what has no frame to read: a coroutine that is not Python's, or was closed."""
+
+    cr_await = cr_code = None
+    cr_frame = SimpleNamespace(f_lasti=-1)
 
 
-def _maker(frame: Any) -> tuple[Any, ...]:
+def _meet(task: asyncio.Task[Any], made: tuple[CodeType, int] | None = None) -> list[Any]:
+    """Return notes on a task that had none: who has made it, and its coroutine.
+
+    An eager task has begun before anybody is told; it is not known then who has made it.
+    """
+    coroutine = task.get_coro()
+    noted = [made, coroutine if type(coroutine) is CoroutineType else _Opaque]
+    task._asynctesting_noted = noted  # type: ignore[attr-defined]
+    return noted
+
+
+def _go_back(noted: list[Any]) -> tuple[Any, Any]:
+    """Forget coroutines that have ended; return the innermost one that has not, and its awaited."""
+    while len(noted) > 2:
+        del noted[-1]
+        inner = noted[-1].cr_await
+        if inner is not None:
+            return noted[-1], inner
+    return _Opaque, None
+
+
+def _maker(frame: Any) -> tuple[CodeType, int]:
     """Return code and position of the innermost frame that is the user's."""
     inner = frame
     while frame is not None:
         code = frame.f_code
         file = code.co_filename
-        plumbing = _is_plumbing.get(file)
-        if plumbing is None:
-            plumbing = _is_plumbing[file] = file != _PHASES and is_plumbing(file)
-        if not plumbing:
+        if not _is_plumbing[file] or file == _PHASES:
             return (code, frame.f_lasti)
         frame = frame.f_back
     return (inner.f_code, inner.f_lasti)
@@ -187,9 +247,9 @@ def made_at(task: asyncio.Task[Any]) -> Place | None:
     That is the line that called ``create_task()``, ``gather()`` or the like. It is known of tasks
     on our loops, and in debug mode; where it is not, the answer is ``None``.
     """
-    found = getattr(task, _MADE_AT, None)
-    if found is not None:
-        code, position = found
+    noted = getattr(task, _NOTED, None)
+    if noted is not None and noted[0] is not None:
+        code, position = noted[0]
         if is_plumbing(code.co_filename):
             return None
         return Place(code.co_filename, line_of(code, position), code.co_qualname)

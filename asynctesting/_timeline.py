@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
-from ._recorder import GAVE_WAY, MADE, Step, line_of
+from ._recorder import GAVE_WAY, MADE, Step
 from ._report import Place, innermost_user_place, is_plumbing, short_path
 
 __unittest = True
@@ -455,11 +455,6 @@ def _label(kind: str, lines: Sequence[tuple[CodeType, int]]) -> str:
 
 
 def _place(step: Step) -> Place | None:
-    if step.waited == MADE:
-        code, position = step.frames[0], step.frames[1]
-        if is_plumbing(code.co_filename):
-            return None
-        return Place(code.co_filename, line_of(code, position), code.co_qualname)
     return innermost_user_place(step.lines())
 
 

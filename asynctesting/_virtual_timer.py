@@ -84,7 +84,7 @@ class _QuickHandle(asyncio.Handle):
         self,
         callback: Callable[..., object],
         args: Sequence[Any],
-        loop: VirtualEventLoop,
+        loop: asyncio.AbstractEventLoop,
         context: Context | None,
     ) -> None:
         self._context = copy_context() if context is None else context

@@ -27,6 +27,7 @@ ROOMS = {
     # what runs under a test
     "loop": (
         *(
+            "_virtual_timer",
             "_recorder",
             "_timeline",
             "_pages",
@@ -37,7 +38,7 @@ ROOMS = {
             "_inflight",
             "_stuck",
         ),
-        *("_loop_makers", "_loop", "_idle_selector", "_virtual_timer", "_virtual_loop"),
+        *("_loop_makers", "_loop", "_idle_selector", "_virtual_loop"),
         "_network",
     ),
     # unittest: lifecycle, limits, audits

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import sys
 import time
 import unittest
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
+from unittest import mock
 
-from asynctesting import AsyncTestCase, VirtualEventLoop
+from asynctesting import AsyncTestCase, DeadlockError, VirtualEventLoop, _recorder
 from asynctesting._loop import LazyEventLoop
-from asynctesting._recorder import FRAMES, GAVE_WAY, MADE, STEPS, Step, made_at
+from asynctesting._recorder import GAVE_WAY, MADE, STEPS, Step, made_at
 from asynctesting._virtual_loop import VirtualLoopOfTest
-from tests.support import run_case, spin
+from tests.support import alone_in_process, run_all, run_case, settings, spin
 
 
 class RecorderCase(unittest.TestCase):
@@ -128,23 +131,138 @@ class StepTests(RecorderCase):
 
         steps = self.of(self.record(main), "main")
         self.assertEqual([step.waited for step in steps], [MADE, GAVE_WAY])
-        self.assertEqual(self.source(steps[1], 1), "await asyncio.sleep(0)")
+        self.assertEqual(self.source(steps[1]), "await asyncio.sleep(0)")
 
-    def test_of_deep_waits_the_innermost_frames_are_kept(self) -> None:
-        """Where the task waits is there, not what has led to it."""
+    def test_a_wait_is_told_from_the_users_innermost_line_on(self) -> None:
+        """What has led to that is not kept; what it calls of the library says what is awaited."""
 
         async def dive(depth: int) -> None:
             if depth:
                 await dive(depth - 1)
             else:
-                await asyncio.sleep(0)
+                await asyncio.Queue[int]().join()
+                await asyncio.wait_for(asyncio.sleep(0), 5)
 
         async def main() -> None:
             await dive(50)
 
-        names = [c.co_name for c, _ in self.of(self.record(main), "main")[-1].lines()]
-        self.assertEqual(len(names), FRAMES)
-        self.assertEqual((names[0], names[-1]), ("dive", "sleep"))
+        step = self.of(self.record(main), "main")[-1]
+        self.assertEqual(step.lines()[0][0].co_name, "dive")
+        self.assertEqual(self.source(step), "await asyncio.wait_for(asyncio.sleep(0), 5)")
+        self.assertIn(step.lines()[1][0].co_name, ("wait_for", "__aexit__"))
+
+    def test_a_wait_below_several_methods_of_the_library(self) -> None:
+        """They are told outermost first, each by its code."""
+
+        async def main() -> None:
+            lock = asyncio.Lock()
+            await lock.acquire()
+            asyncio.get_running_loop().call_soon(lock.release)
+            async with lock:
+                pass
+
+        step = self.of(self.record(main), "main")[-1]
+        names = [code.co_name for code, _ in step.lines()]
+        self.assertEqual(names, ["main", "__aenter__", "acquire"])
+        self.assertEqual(self.source(step), "async with lock:")
+
+    def test_the_line_is_right_wherever_the_task_goes(self) -> None:
+        """Deeper, back, out of what has raised, and into what it has been in before."""
+
+        async def leaf() -> None:
+            await asyncio.sleep(0)  # leaf
+
+        async def branch(again: bool) -> None:
+            await asyncio.sleep(0)  # branch
+            await leaf()
+            await asyncio.sleep(0)  # branch, later
+            if again:
+                await branch(False)
+            raise LookupError
+
+        async def main() -> None:
+            await leaf()
+            for again in (True, False):
+                with contextlib.suppress(LookupError):
+                    await branch(again)
+                await asyncio.sleep(0)  # main
+
+        steps = self.of(self.record(main), "main")[1:]
+        found = [self.source(step).partition("# ")[2] for step in steps]
+        branch_ = ["branch", "leaf", "branch, later"]
+        self.assertEqual(found, ["leaf", *branch_, *branch_, "main", *branch_, "main"])
+
+    def test_how_deep_a_task_waits_costs_nothing(self) -> None:
+        """Only those frames are looked at that it has entered or left since it last waited."""
+        looked_at: list[str] = []
+
+        class Counting(dict[str, bool]):
+            def __getitem__(self, file: str) -> bool:
+                looked_at.append(file)
+                return plumbing[file]
+
+        plumbing = _recorder._is_plumbing
+        counts: list[int] = []
+
+        async def dive(depth: int) -> None:
+            if depth:
+                await dive(depth - 1)
+                return
+            for _ in range(3):
+                await asyncio.sleep(0)
+                counts.append(len(looked_at))
+                looked_at.clear()
+
+        with mock.patch.object(_recorder, "_is_plumbing", Counting()):
+            self.record(lambda: dive(50))
+        self.assertGreater(counts[0], 50)
+        self.assertEqual(counts[1:], [1, 1])
+
+    def test_what_is_no_coroutine_of_pythons_is_noted_without_a_line(self) -> None:
+        """An object does for a task, too, and a coroutine may be closed under its task."""
+
+        class Steps(Coroutine[Any, Any, None]):
+            left = 3
+
+            def send(self, value: Any) -> None:
+                self.left -= 1
+                if not self.left:
+                    raise StopIteration
+
+            def throw(self, *error: Any) -> None: ...
+
+            def __await__(self) -> Any: ...
+
+        async def main() -> None:
+            await asyncio.create_task(Steps(), name="another")
+            closed = asyncio.create_task(asyncio.Event().wait(), name="closed")
+            await spin(1)
+            coroutine: Any = closed.get_coro()
+            coroutine.close()
+            closed.cancel()
+            with self.assertRaises(RuntimeError):
+                await closed
+
+        steps = self.record(main)
+        waits = [s for n in ("another", "closed") for s in self.of(steps, n) if s.waited != MADE]
+        self.assertEqual([step.lines() for step in waits], [[]] * len(waits))
+        self.assertGreaterEqual(len(waits), 2)
+
+    @unittest.skipIf(sys.version_info < (3, 12), "there are no eager tasks before 3.12")
+    def test_an_eager_task_is_noted_from_its_second_step_on(self) -> None:
+        """The first one ran before anybody was told, so nobody knows what line has made it."""
+
+        async def eager() -> None:
+            await asyncio.sleep(0)
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            task = asyncio.Task(eager(), loop=loop, name="eager", eager_start=True)  # type: ignore[call-arg]
+            await task
+            self.assertIsNone(made_at(task))
+
+        (step,) = self.of(self.record(main, debug=False), "eager")
+        self.assertEqual(self.source(step), "await asyncio.sleep(0)")
 
     def test_a_cancelled_wait_ends_by_the_one_who_cancels(self) -> None:
         """And cancel() itself, called by the loop, is no step."""
@@ -207,6 +325,47 @@ class StepTests(RecorderCase):
 
         self.record(main)
         self.assertEqual(died, [True, True])
+
+    def test_a_task_keeps_no_locals_of_what_has_ended(self) -> None:
+        """Though it may have been the innermost that was seen."""
+
+        class Thing: ...
+
+        died: list[bool] = []
+
+        async def use() -> weakref.ref[Thing]:
+            thing = Thing()
+            await asyncio.sleep(0)
+            return weakref.ref(thing)
+
+        async def main() -> None:
+            gone = await use()
+            died.append(gone() is None)
+
+        self.record(main)
+        self.assertEqual(died, [True])
+
+
+class SharedLoopTests(unittest.TestCase):
+    def test_a_test_on_a_shared_loop_is_told_its_own_steps(self) -> None:
+        """Those of the tests before it would only be in the way."""
+
+        class Case(AsyncTestCase):
+            loop_scope = "class"
+
+            async def test_1(self) -> None:
+                await asyncio.create_task(asyncio.sleep(0), name="of the first test")
+
+            async def test_2(self) -> None:
+                await asyncio.create_task(asyncio.sleep(0), name="of the second test")
+                await asyncio.get_running_loop().create_future()
+
+        with settings({}), alone_in_process():
+            result = run_all(Case)
+        (error,) = result.raised
+        self.assertIsInstance(error, DeadlockError)
+        self.assertIn("'of the second test'", str(error))
+        self.assertNotIn("of the first test", str(error))
 
 
 class MadeAtTests(RecorderCase):

@@ -621,7 +621,7 @@ class StuckTests(LoopCase):
                 name = "a case"
                 due_at = float("inf")
                 limit = None
-                first_step = 0
+                recorded_since = 0.0
 
                 def __init__(self) -> None:
                     self.main_task = loop.create_task(main())
