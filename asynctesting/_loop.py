@@ -138,7 +138,12 @@ class LazyEventLoop(RecordingLoop):
     _ssock: Any
     _csock: Any
     _default_executor: Any
-    _on_birth: Callable[[LazyEventLoop], None]
+    _signal_handlers: dict[int, Any]
+    _check_closed: Any
+    _check_thread: Any
+    _check_callback: Any
+    _check_default_executor: Any
+    _process_events: Any
 
     #: The first error of a patched ``time.monotonic()``.
     clock_error: BaseException | None = None
@@ -149,14 +154,14 @@ class LazyEventLoop(RecordingLoop):
 
     # Birth at first touch -----------------------------------------------------------------------
 
-    @classmethod
-    def unborn(cls, on_birth: Callable[[LazyEventLoop], None]) -> LazyEventLoop:
+    @staticmethod
+    def unborn(on_birth: Callable[[LazyEventLoop], None]) -> LazyEventLoop:
         """Return a loop that initialises itself when the first of its attributes is used.
 
         Args:
             on_birth: Called with the loop right after that.
         """
-        loop = cls.__new__(cls)
+        loop = _UnbornLoop.__new__(_UnbornLoop)
         loop._on_birth = on_birth
         return loop
 
@@ -164,31 +169,6 @@ class LazyEventLoop(RecordingLoop):
     def is_born(self) -> bool:
         """Whether anybody has used this loop."""
         return "_closed" in self.__dict__
-
-    def __getattr__(self, name: str) -> Any:
-        # Reached only for what is not there, so whatever is in use never pays for it.
-        make_container = _birth_plan().on_demand.get(name)
-        if make_container is not None and self.is_born:
-            self.__dict__[name] = container = make_container()
-            return container
-        if self.is_born or name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._be_born()
-        return getattr(self, name)
-
-    def _be_born(self) -> None:
-        plan = _birth_plan()
-        # A debug mode or a task factory can be set without a look at anything that is there.
-        early = self.__dict__.copy()
-        if plan.constants is None:
-            self.__init__()  # type: ignore[misc]
-        else:
-            self.__dict__.update(plan.constants)
-            for name, make_container in plan.at_once:
-                self.__dict__[name] = make_container()
-            self._selector = _NoSelectorYet(self)
-        self._on_birth(self)
-        self.__dict__.update(early)
 
     @property
     def has_asyncgens(self) -> bool:
@@ -365,33 +345,76 @@ class LazyEventLoop(RecordingLoop):
         return super().run_in_executor(executor, func, *args)
 
 
+class _UnbornLoop(LazyEventLoop):
+    """A loop that nobody has used; at the first touch it becomes a :class:`LazyEventLoop`.
+
+    A class of its own, since a class with a ``__getattr__`` makes every attribute of its instances
+    slow, and a step of a task reads a dozen of the loop's.
+    """
+
+    _on_birth: Callable[[LazyEventLoop], None]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._be_born()
+        return getattr(self, name)
+
+    def __repr__(self) -> str:
+        self._be_born()
+        return repr(self)
+
+    def _be_born(self) -> None:
+        plan = _birth_plan()
+        # A debug mode or a task factory can be set without a look at anything that is there.
+        early = self.__dict__.copy()
+        on_birth = early.pop("_on_birth")
+        # No second birth, whatever goes wrong in this one.
+        self.__class__ = LazyEventLoop  # type: ignore[assignment]
+        if plan.constants is None:
+            LazyEventLoop.__init__(self)
+        else:
+            self.__dict__.update(plan.constants)
+            for name, make_container in plan.at_once:
+                self.__dict__[name] = make_container()
+            self._selector = _NoSelectorYet(self)
+        on_birth(self)
+        self.__dict__.update(early)
+
+
 class _BirthPlan(NamedTuple):
     """What ``__init__`` leaves in a loop's ``__dict__``: once found out, cheaper to repeat.
 
     Constants are shared, each loop gets containers of its own, and those that most loops never
-    use (weak sets are the dearest part of a loop) are made at their first use.
+    use (weak sets are the dearest part of a loop) are made at their first use, by a property that
+    the class is given.
     """
 
     constants: dict[str, Any] | None
     at_once: list[tuple[str, Callable[[], Any]]]
-    on_demand: dict[str, Callable[[], Any]]
 
     @classmethod
     def of(cls, loop: LazyEventLoop) -> _BirthPlan:
         """Read the plan off a loop that was initialised in the ordinary way."""
-        plan = cls({}, [], {})
+        plan = cls({}, [])
         for name, value in vars(loop).items():
             if value is None or isinstance(value, (bool, int, float)):
                 plan.constants[name] = value  # type: ignore[index]
             elif name == "_ring":
                 plan.at_once.append((name, new_ring))
             elif type(value) in (weakref.WeakSet, weakref.WeakValueDictionary) and not value:
-                plan.on_demand[name] = type(value)
+                _make_on_demand(name, type(value))
             elif type(value) in (collections.deque, list, dict) and not value:
                 plan.at_once.append((name, type(value)))
             elif name != "_selector":
-                return cls(None, [], {})  # something we don't know how to repeat
+                return cls(None, [])  # something we don't know how to repeat
         return plan
+
+
+def _make_on_demand(name: str, make_container: Callable[[], Any]) -> None:
+    container = functools.cached_property(lambda loop: make_container())
+    container.__set_name__(LazyEventLoop, name)
+    setattr(LazyEventLoop, name, container)
 
 
 @functools.cache

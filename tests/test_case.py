@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from asynctesting import AsyncTestCase, SilentPassError
-from asynctesting._loop import LazyEventLoop
+from asynctesting._loop import _UnbornLoop
 from tests.support import Outcome, OutcomeAssertions, run_all, run_case, run_python, spin
 
 PHASES = ("setUp", "asyncSetUp", "test_it", "asyncTearDown", "tearDown", "cleanup", "async cleanup")
@@ -521,7 +521,7 @@ class SyncTestTests(OutcomeAssertions):
             def tearDown(self) -> None: ...
 
         with (
-            mock.patch.object(LazyEventLoop, "_be_born", autospec=True) as birth,
+            mock.patch.object(_UnbornLoop, "_be_born", autospec=True) as birth,
             mock.patch("asyncio.new_event_loop") as stock,
         ):
             outcome = run_case(Case)

@@ -226,7 +226,7 @@ class UnbornTests(LoopTestCase):
 
     def test_an_unknown_kind_of_state_is_made_in_the_ordinary_way(self) -> None:
         """The fallback: an interpreter whose loops hold something that can't be repeated."""
-        plan = _loop._BirthPlan(None, [], {})
+        plan = _loop._BirthPlan(None, [])
         with mock.patch.object(_loop, "_birth_plan", lambda: plan):
             loop, born = self.unborn()
             result = self.run_in(loop, asyncio.sleep(0, "done"))

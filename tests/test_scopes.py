@@ -19,7 +19,7 @@ from unittest import mock
 import uvloop
 
 from asynctesting import AsyncTestCase, SettingError
-from asynctesting._loop import LazyEventLoop
+from asynctesting._loop import LazyEventLoop, _UnbornLoop
 from asynctesting._scopes import Scope
 from tests.support import OutcomeAssertions, run_all, run_case, run_python, spin
 
@@ -675,7 +675,7 @@ class ScopeTests(unittest.TestCase):
 
     def test_a_scope_that_nobody_used(self) -> None:
         """It makes nothing, and closes nothing."""
-        with mock.patch.object(LazyEventLoop, "_be_born", autospec=True) as birth:
+        with mock.patch.object(_UnbornLoop, "_be_born", autospec=True) as birth:
             self.assertEqual(self.open().close(), [])
 
         birth.assert_not_called()
