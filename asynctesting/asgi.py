@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -102,7 +103,7 @@ class Lifespan:
             LifespanError: If the application says that it has failed.
         """
         scope = {"type": "lifespan", "asgi": dict(_VERSION), "state": self.state}
-        run: Any = self._app(scope, self._sent.get, self._received.put)
+        run = _started(self._app(scope, self._sent.get, self._received.put), self._app)
         self._task = asyncio.create_task(run, name="lifespan")
         await self._tell("startup")
 
@@ -185,7 +186,7 @@ class ASGIBridge:
         is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
         conversation = _WebSocket(request) if is_socket else _Exchange(request)
         scope = self._scope(request, is_socket)
-        run: Any = self._app(scope, conversation.receive, conversation.send)
+        run = _started(self._app(scope, conversation.receive, conversation.send), self._app)
         task = asyncio.create_task(run, name=f"{request.method} {request.path}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -242,8 +243,33 @@ def check_app(app: Any) -> None:
     """
     if isinstance(app, (web.Application, web.BaseRunner)):
         raise TypeError(f"{app!r} is an application of aiohttp: serve(app, url)")
+    what = "an ASGI application is called with scope, receive and send"
     if not callable(app):
-        raise TypeError(f"an ASGI application is called with scope, receive and send, got {app!r}")
+        raise TypeError(f"{what}, got {app!r}")
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        raise TypeError(f"{what}; {app!r} takes {signature}") from None
+
+
+def _started(run: Any, app: Any) -> Any:
+    """Return the coroutine that a call of an application has given, or refuse it."""
+    if asyncio.iscoroutine(run):
+        return run
+    if not inspect.isawaitable(run):
+        raise TypeError(
+            f"{app!r} returned {run!r}; an ASGI application is an 'async def app(scope, receive, "
+            "send)'"
+        )
+
+    async def wait() -> None:
+        await run
+
+    return wait()
 
 
 def _forget(task: asyncio.Task[None]) -> None:

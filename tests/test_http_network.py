@@ -64,6 +64,13 @@ class AnswerTests(NetworkCase):
             self.assertEqual((response.status, response.reason), (418, "Short and stout"))
             self.assertEqual(response.headers["x-pot"], "tea")
 
+    async def test_a_header_that_is_repeated(self) -> None:
+        """Pairs say it; a mapping has each name once."""
+        self.api.get("/").respond(headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+
+        async with self.client.get("/") as response:
+            self.assertEqual(response.headers.getall("Set-Cookie"), ["a=1", "b=2"])
+
     async def test_a_stub_without_an_answer_says_200(self) -> None:
         """Often it is enough that there is one."""
         self.api.post("/")
@@ -714,137 +721,6 @@ class WebSocketTests(NetworkCase):
 
         with self.assertRaisesRegex(TimeoutError, "no websocket /ws has come within"):
             await socket.accepted(timeout=0.001)
-
-
-class MistakeTests(NetworkCase):
-    """Each is said at once, with what to write instead."""
-
-    async def test_urls(self) -> None:
-        """A host is a scheme and a name, and a port at most."""
-        for url, message in (
-            ("api.test", "Write 'http://api.test' or 'https://api.test'"),
-            ("ftp://api.test", "whose scheme is 'ftp'"),
-            ("https://api.test/v1", "a host has no path. Write 'https://api.test'"),
-            ("https://api.test?x=1", "a host has no path"),
-            ("http://", "names no host"),
-            ("http://a:99999", "is no URL"),
-        ):
-            with self.subTest(url=url), self.assertRaisesRegex(ValueError, re.escape(message)):
-                self.net.host(url)
-        with self.assertRaisesRegex(TypeError, "needs a URL"):
-            self.net.host(7)  # type: ignore[arg-type]
-
-    async def test_one_name_twice(self) -> None:
-        """The message has the line of the first; another port is another host."""
-        with self.assertRaisesRegex(
-            ValueError, r"api\.test port 443 is taken already \(at .*test_http_network\.py"
-        ):
-            self.net.host("https://api.test")
-        self.net.host("http://api.test")
-        self.net.host("https://api.test:8443")
-
-    async def test_responses(self) -> None:
-        """Two bodies, a wrong status, a wrong type."""
-        stub = self.api.get("/").optional()
-        with self.assertRaisesRegex(TypeError, "json= and body= each give one"):
-            stub.respond(json=1, body=b"1")
-        with self.assertRaisesRegex(TypeError, "Write text='1'"):
-            stub.respond(body="1")  # type: ignore[arg-type]
-        with self.assertRaisesRegex(ValueError, "a stub responds with 200 to 599"):
-            stub.respond(99)
-        with self.assertRaisesRegex(TypeError, "a status is a number"):
-            stub.respond("200")  # type: ignore[arg-type]
-        with self.assertRaisesRegex(TypeError, "For a body write json={'a': 1}"):
-            stub.respond({"a": 1})  # type: ignore[arg-type]
-        with self.assertRaisesRegex(TypeError, "can't be sent"):
-            stub.respond(json=object())
-        with self.assertRaisesRegex(TypeError, "a header's value is a string"):
-            stub.respond(headers={"X": 1})  # type: ignore[dict-item]
-        with self.assertRaisesRegex(ValueError, "a header has one line"):
-            stub.respond(headers={"X": "a\r\nb"})
-        with self.assertRaisesRegex(TypeError, "stream= needs chunks"):
-            stub.respond(stream="abc")
-        with self.assertRaisesRegex(TypeError, "text= needs a str"):
-            stub.respond(text=b"abc")  # type: ignore[arg-type]
-
-    async def test_verbs_in_the_wrong_order(self) -> None:
-        """``times`` and its like speak of an answer."""
-        stub = self.api.get("/").optional()
-        for verb in ("times", "repeat", "delay"):
-            arguments = () if verb == "repeat" else (1,)
-            with self.assertRaisesRegex(TypeError, rf"Write respond\(\.\.\.\)\.{verb}"):
-                getattr(stub, verb)(*arguments)
-
-    async def test_counts_and_delays(self) -> None:
-        """None, less than one, and after for ever."""
-        stub = self.api.get("/").respond().optional()
-        with self.assertRaisesRegex(ValueError, "write no stub"):
-            stub.times(0)
-        with self.assertRaisesRegex(ValueError, "finite seconds >= 0"):
-            stub.delay(-1)
-        stub.repeat()
-        with self.assertRaisesRegex(TypeError, "would never be given"):
-            stub.respond(500)
-
-    async def test_a_stream_that_serves_once(self) -> None:
-        """An iterator can't be repeated."""
-        with self.assertRaisesRegex(TypeError, "serves one call only"):
-            self.api.get("/").optional().respond(stream=iter([b"a"])).times(2)
-
-    async def test_faults(self) -> None:
-        """Unknown ones, negative bytes, and answers that can't break."""
-        stub = self.api.get("/").respond().optional()
-        with self.assertRaisesRegex(ValueError, "there are reset, close, half-close"):
-            stub.fault("explode")
-        with self.assertRaisesRegex(ValueError, "0 or more"):
-            stub.fault("reset", after=-1)
-        with self.assertRaisesRegex(TypeError, "a number of bytes"):
-            stub.fault("reset", after=1.5)  # type: ignore[arg-type]
-        with self.assertRaisesRegex(ValueError, "the body has 0 bytes"):
-            stub.fault("truncate")
-        with self.assertRaisesRegex(TypeError, "whose bytes are known"):
-            self.api.get("/").optional().respond(stream=[b"a"]).fault("reset")
-
-    async def test_side_effects(self) -> None:
-        """What can't be one."""
-        stub = self.api.get("/").optional()
-        with self.assertRaisesRegex(TypeError, r"write respond\(\) instead"):
-            stub.side_effect(503)
-        with self.assertRaisesRegex(TypeError, "For a body write reply"):
-            stub.side_effect([{"a": 1}])
-        with self.assertRaisesRegex(TypeError, "needs an exception, a function"):
-            stub.side_effect("oops")
-        with self.assertRaisesRegex(TypeError, "async def handler"):
-            stub.respond_with(web.Response())  # type: ignore[arg-type]
-
-    async def test_a_client_with_a_bad_base(self) -> None:
-        """A path in place of a URL."""
-        with self.assertRaisesRegex(ValueError, "whose scheme is ''"):
-            self.net.client("/v1")
-
-    async def test_a_network_is_entered_once(self) -> None:
-        """And with ``async with``."""
-        with self.assertRaisesRegex(RuntimeError, "entered already"):
-            self.net.enter()
-        with self.assertRaisesRegex(TypeError, "async with"), HTTPNetwork():
-            pass
-
-    async def test_before_and_after(self) -> None:
-        """What is asked of a network that is not there."""
-        net = HTTPNetwork()
-        with self.assertRaisesRegex(RuntimeError, "needs a network that is entered"):
-            net.host("http://a.test")
-        with self.assertRaisesRegex(RuntimeError, "needs a network that is entered"):
-            net.client()
-
-    async def test_after_its_end(self) -> None:
-        """A stub that comes too late is told so."""
-        await self.client.close()
-        await self.net.leave()
-        with self.assertRaisesRegex(RuntimeError, "the network has been left"):
-            self.api.get("/")
-        with self.assertRaisesRegex(RuntimeError, "the network has been left"):
-            self.net.host("http://late.test")
 
 
 class WhereTests(unittest.TestCase):

@@ -8,6 +8,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Literal
 
+from .._seconds import check_number
 from . import _addresses
 from ._link import Link
 
@@ -113,6 +114,7 @@ class MemoryHost:
         Args:
             downtime: Seconds of the loop's time, virtual ones on a virtual clock.
         """
+        check_number(downtime, "downtime")
         if not 0 <= downtime < float("inf"):
             raise ValueError(f"downtime needs finite seconds >= 0, got {downtime!r}")
         self.up().reset_connections()

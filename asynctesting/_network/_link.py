@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .._seconds import check_number
+
 __unittest = True
 
 #: How many bytes the far end takes in before somebody there reads them, as a kernel's buffers do.
@@ -42,16 +44,22 @@ class Link:
     def __post_init__(self) -> None:
         for name in ("latency", "connect"):
             value = getattr(self, name)
+            check_number(value, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"{name} needs finite seconds >= 0, got {value!r}")
-        if self.rate is not None and not (self.rate > 0 and math.isfinite(self.rate)):
-            raise ValueError(f"rate needs bytes per second > 0, got {self.rate!r}")
-        if self.segment is not None and not self.segment >= 1:
-            raise ValueError(f"segment needs a number of bytes >= 1, got {self.segment!r}")
-        for name in ("cut_after", "stall_after"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"{name} needs a number of bytes >= 0, got {value!r}")
+        if self.rate is not None:
+            if isinstance(self.rate, bool) or not isinstance(self.rate, (int, float)):
+                raise TypeError(f"rate needs bytes per second, got {self.rate!r}")
+            if not (self.rate > 0 and math.isfinite(self.rate)):
+                raise ValueError(f"rate needs bytes per second > 0, got {self.rate!r}")
+        for name, least in (("segment", 1), ("cut_after", 0), ("stall_after", 0)):
+            count = getattr(self, name)
+            if count is None:
+                continue
+            if isinstance(count, bool) or not isinstance(count, int):
+                raise TypeError(f"{name} needs a whole number of bytes, got {count!r}")
+            if count < least:
+                raise ValueError(f"{name} needs a number of bytes >= {least}, got {count!r}")
 
     @property
     def window(self) -> int:

@@ -136,9 +136,26 @@ class Names(Joint):
         Args:
             hosts: Whom. ``"localhost"`` stands for the loopback addresses, too.
             port: Only this port; ``None`` for all.
+
+        Raises:
+            TypeError: If a host is no string, or none is given.
+            ValueError: If a host is a URL, or the port is none.
         """
+        if not hosts:
+            raise TypeError("pass_through() needs to be told whom: a name, an address or a path")
+        if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
+            raise TypeError(f"port= needs a number up to 65535, got {port!r}")
+        if port is not None and not 0 < port <= 65535:
+            raise ValueError(f"port= needs a number up to 65535, got {port!r}")
         for each in hosts:
+            if not isinstance(each, (str, bytes)):
+                raise TypeError(f"pass_through() needs a name, an address or a path, got {each!r}")
             key = _addresses.plain(each)
+            if not key or "://" in key:
+                raise ValueError(
+                    f"pass_through() needs a name, an address or a path, got {each!r}. For one "
+                    "port of a host write port="
+                )
             self._real.add((key, port))
             if _addresses.is_local_name(key):
                 self._real.update((address, port) for address in LOCAL)

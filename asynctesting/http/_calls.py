@@ -16,6 +16,7 @@ from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
 from .._seconds import NS, Seconds, duration_ns
+from ._checks import check_count
 from ._patterns import RequestPattern
 
 if TYPE_CHECKING:
@@ -246,7 +247,9 @@ class CallLog(Sequence[Call]):
 
         Raises:
             TimeoutError: If fewer came in that time.
+            ValueError: If *count* is none.
         """
+        check_count(count, "waiting for calls")
         if len(self._calls) < count:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append((count, waiter))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -13,8 +13,9 @@ from yarl import URL
 
 from .._seconds import Seconds
 from ._calls import Call, CallLog, limit_of
+from ._checks import check_function
 from ._patterns import UNSET
-from ._replies import Chunks, Reply
+from ._replies import Chunks, Headers, Reply
 from ._stubs import Answer, Handler, Stub
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Exchange:
         json: Any = UNSET,
         text: str | None = None,
         body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         stream: Chunks | None = None,
         reason: str | None = None,
     ) -> None:
@@ -107,7 +108,12 @@ class Exchange:
         self._give(Answer(made))
 
     def respond_with(self, handler: Handler) -> None:
-        """Have a handler of aiohttp answer."""
+        """Have a handler of aiohttp answer.
+
+        Raises:
+            TypeError: If *handler* is none.
+        """
+        check_function(handler, 1, "respond_with()", "a handler, 'async def handler(request)'")
         self._give(Answer(handler=handler))
 
     def fault(self, kind: str, *, after: int | None = None, reply: Reply | None = None) -> None:
@@ -143,10 +149,10 @@ class WebSocketStub:
         stub: The stub that accepts the connections.
     """
 
-    def __init__(self, stub: Stub, host: Host, protocols: Iterable[str]) -> None:
+    def __init__(self, stub: Stub, host: Host, protocols: tuple[str, ...]) -> None:
         self.stub = stub.respond_with(self._accept).repeat()
         self._host = host
-        self._protocols = tuple(protocols)
+        self._protocols = protocols
         self._accepted: deque[WebSocketPeer] = deque()
         self._takers: deque[asyncio.Future[WebSocketPeer]] = deque()
 
@@ -301,6 +307,15 @@ class WebSocketPeer:
             else f"{message.type.name} {message.data!r}"
         )
         raise AssertionError(f"Expected {wanted} on {self.request.path}, got this: {what}")
+
+
+def check_protocols(protocols: Any) -> tuple[str, ...]:
+    """Return the subprotocols of a websocket."""
+    if isinstance(protocols, (str, bytes)) or not isinstance(protocols, Iterable):
+        raise TypeError(
+            f"protocols= needs a list of subprotocols such as ['chat.v2'], got {protocols!r}"
+        )
+    return tuple(protocols)
 
 
 def hand_over(item: Any, waiting: deque[Any], takers: deque[asyncio.Future[Any]]) -> None:

@@ -19,7 +19,7 @@ from yarl import URL
 from .._network._connection import EXTRA_NAME
 from .._seconds import Seconds
 from ._calls import Call
-from ._exchanges import Exchange, WebSocketStub, hand_over, take_next
+from ._exchanges import Exchange, WebSocketStub, check_protocols, hand_over, take_next
 from ._forward import forward
 from ._listeners import Listener, keep_body, listen, read_body
 from ._server_log import watched
@@ -144,8 +144,12 @@ class Host(Listener):
             path: As for other stubs.
             protocols: The subprotocols that the server knows, the best one first.
             options: What else the opening request has to look like.
+
+        Raises:
+            TypeError: If *protocols* is no list of names.
         """
-        return WebSocketStub(self.get(path, **options), self, protocols)
+        known = check_protocols(protocols)
+        return WebSocketStub(self.get(path, **options), self, known)
 
     # By hand ------------------------------------------------------------------------------------
 
@@ -160,7 +164,9 @@ class Host(Listener):
 
         Raises:
             TimeoutError: If none comes in that time.
+            RuntimeError: If the network has been left.
         """
+        self._net._refuse_if_over("next_request()")
         self._by_hand = self._is_asked = True
         what = f"no request to {self.url} that waits for the test"
         exchange: Exchange = await take_next(self._waiting, self._takers, timeout, what)

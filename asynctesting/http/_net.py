@@ -25,6 +25,7 @@ from .._report import Place
 from .._seconds import Seconds
 from ..asgi import ASGIApplication, check_app
 from ._calls import CallLog
+from ._checks import check_function, check_name, check_port, check_url, name_of, parse_url, port_of
 from ._exchanges import WebSocketPeer
 from ._hosts import Host
 from ._listeners import Listener, take_raised
@@ -42,7 +43,6 @@ __unittest = True
 
 _E = TypeVar("_E", bound=BaseException)
 
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # How many turns of the loop it takes at most until the far end of a closed connection has seen that
 # and its handler has ended.
 _TURNS_TO_NOTICE = 20
@@ -225,7 +225,7 @@ class HTTPNetwork:
             RuntimeError: If the network is not entered.
         """
         checked = self._take(url, "host()")
-        made = Host(self, checked, self.wire.host(_name(checked)), by_hand)
+        made = Host(self, checked, self.wire.host(name_of(checked)), by_hand)
         if self.wire.transport == "loopback":
             made._starting = asyncio.ensure_future(made._start())
             self.wire.starting.add(made._starting)
@@ -307,16 +307,20 @@ class HTTPNetwork:
         Args:
             factory: Makes a protocol for each connection.
             host: The name.
-            port: The port, 1 to 65535.
+            port: The port; 0 for any, which the server's ``sockets`` tell.
 
         Raises:
             TypeError: If *factory* is none.
-            ValueError: If something is there already.
+            ValueError: If host or port can't be, or something is there already.
         """
-        if not callable(factory):
-            raise TypeError(f"serve_protocol() needs a class or a function, got {factory!r}")
+        check_function(
+            factory, 0, "serve_protocol()", "a class or a function that makes a protocol"
+        )
+        check_name(host, "serve_protocol()")
+        check_port(port, "serve_protocol()")
         self._refuse_unless_entered("serve_protocol()")
-        self._reserve(host, port, f"{host}:{port}", "serve_protocol()")
+        if port:
+            self._reserve(host, port, f"{host}:{port}", "serve_protocol()")
         return await self.wire.listen(factory, host, port)
 
     def pass_through(self, *hosts: str, port: int | None = None) -> None:
@@ -325,6 +329,10 @@ class HTTPNetwork:
         Args:
             hosts: Whom. ``"localhost"`` stands for the loopback addresses, too.
             port: Only this port; ``None`` for all.
+
+        Raises:
+            TypeError: If a host is no string, or none is given.
+            ValueError: If a host or the port can't be.
         """
         self.wire.pass_through(*hosts, port=port)
 
@@ -342,7 +350,7 @@ class HTTPNetwork:
         """
         self._refuse_unless_entered("client()")
         if base_url is not None:
-            _check_scheme(URL(base_url), base_url, "client()")
+            parse_url(base_url, "client()")
         session = aiohttp.ClientSession(base_url, **options)
         self._sessions.append(session)
         return session
@@ -363,10 +371,13 @@ class HTTPNetwork:
 
         self._refuse_unless_entered("aiohttp_server()")
         server = TestServer(app, port=port)
-        await server.start_server(**options)
-        self._stack.push_async_callback(server.close)
+        await self._start(server, **options)
         self._watch(server)
         return server
+
+    async def _start(self, server: Any, **options: Any) -> None:
+        self._stack.push_async_callback(server.close)
+        await server.start_server(**options)
 
     async def aiohttp_client(self, app: Any, **options: Any) -> Any:
         """Start an ``aiohttp.test_utils.TestClient`` for an application or a ``TestServer``.
@@ -379,6 +390,9 @@ class HTTPNetwork:
 
         self._refuse_unless_entered("aiohttp_client()")
         server = app if isinstance(app, BaseTestServer) else TestServer(app)
+        if not server.started:
+            # Before there is a client, whose session would be left open by a startup that fails.
+            await self._start(server)
         client: Any = TestClient(server, **options)
         await client.start_server()
         self._stack.push_async_callback(client.close)
@@ -445,7 +459,7 @@ class HTTPNetwork:
             yield from (text for _, text in listener._reported)
         yield from self._left_open
         for server, what in self._promised.items():
-            place = self._taken[_name(server.url), _port(server.url)]
+            place = self._taken[name_of(server.url), port_of(server.url)]
             where = f"; called at  {place}" if place is not None else ""
             yield f"{what} was never awaited, so nothing was served{where}"
         for host in self.hosts if unused else ():
@@ -509,8 +523,8 @@ class HTTPNetwork:
     def _take(self, url: str | URL, what: str) -> URL:
         """Return *url* checked, and reserve its name and port."""
         self._refuse_unless_entered(what)
-        checked = _check_url(url, what)
-        self._reserve(_name(checked), _port(checked), url, what)
+        checked = check_url(url, what)
+        self._reserve(name_of(checked), port_of(checked), url, what)
         return checked
 
     def _reserve(self, name: str, port: int, given: Any, what: str) -> None:
@@ -525,7 +539,7 @@ class HTTPNetwork:
 
     def _new_server(self, app: Any, url: str | URL, what: str, raising: bool) -> Server:
         checked = self._take(url, what)
-        return Server(self, checked, self.wire.host(_name(checked)), app, raising)
+        return Server(self, checked, self.wire.host(name_of(checked)), app, raising)
 
     def _begin(self, server: Server, starting: Callable[[], Awaitable[None]], what: str) -> Serving:
         self._promised[server] = what
@@ -536,7 +550,7 @@ class HTTPNetwork:
             try:
                 await starting()
             except BaseException:
-                self._taken.pop((_name(server.url), _port(server.url)), None)
+                self._taken.pop((name_of(server.url), port_of(server.url)), None)
                 raise
             self.servers.append(server)
             return server
@@ -547,7 +561,7 @@ class HTTPNetwork:
         self, factory: Callable[[], asyncio.BaseProtocol], url: URL
     ) -> asyncio.AbstractServer:
         return await self.wire.listen(
-            factory, _name(url), _port(url), tls=url.scheme in ("https", "wss")
+            factory, name_of(url), port_of(url), tls=url.scheme in ("https", "wss")
         )
 
 
@@ -623,40 +637,3 @@ def _is_forgotten(connection: Connection) -> bool:
     except AssertionError:
         return False
     return not type(protocol).__module__.startswith(_POOLING)
-
-
-def _check_url(url: str | URL, what: str) -> URL:
-    if not isinstance(url, (str, URL)):
-        raise TypeError(f"{what} needs a URL such as 'https://api.example', got {url!r}")
-    try:
-        checked = URL(url)
-        port = checked.port
-    except ValueError as error:
-        raise ValueError(f"{what} got {url!r}, which is no URL: {error}") from None
-    _check_scheme(checked, url, what)
-    if not checked.host or port == 0:
-        raise ValueError(f"{what} got {str(url)!r}, which names no host. Write 'https://name'")
-    extra = checked.relative() if checked.path not in ("", "/") else None
-    if extra is not None or checked.query_string or checked.fragment:
-        raise ValueError(
-            f"{what} got {str(url)!r}, and a host has no path. Write {str(checked.origin())!r}, "
-            "and give the path to the stub or the client"
-        )
-    return checked.origin()
-
-
-def _check_scheme(url: URL, given: str | URL, what: str) -> None:
-    if url.scheme not in _PORTS:
-        right = str(given) if "://" not in str(given) else str(given).partition("://")[2]
-        raise ValueError(
-            f"{what} got {str(given)!r}, whose scheme is {url.scheme!r}. Write 'http://{right}' or "
-            f"'https://{right}'"
-        )
-
-
-def _name(url: URL) -> str:
-    return url.host or ""
-
-
-def _port(url: URL) -> int:
-    return url.port or _PORTS.get(url.scheme, 0)

@@ -18,6 +18,8 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiDict
 from yarl import URL
 
+from ._checks import check_function
+
 __unittest = True
 
 #: What stands where nothing was given, so that ``json=None`` can mean the JSON value ``null``.
@@ -147,8 +149,12 @@ class RequestPattern:
                 f"a request has one body, and {' and '.join(f'{name}=' for name in bodies)} each "
                 "describe one. Give one of them"
             )
-        if match is not None and not callable(match):
-            raise TypeError(f"match= needs a function that gets the call, got {match!r}")
+        if match is not None:
+            check_function(match, 1, "match=", "a function that gets the call")
+        if isinstance(json, (set, frozenset, bytes)):
+            raise TypeError(f"json={json!r} can't be in JSON, so no request would ever match")
+        if content is not None and not isinstance(content, (str, bytes, re.Pattern)):
+            raise TypeError(f"content= needs a str, bytes or a compiled pattern, got {content!r}")
         self.path, query = _check_path(path)
         self._matches_path = _path_matcher(self.path)
         self.params: dict[str, list[Any]] = {}
@@ -419,10 +425,14 @@ def _pairs(params: Any) -> Iterable[tuple[str, Any]]:
         return []
     if isinstance(params, str):
         return list(URL.build(path="/", query_string=params).query.items())
-    found: Iterable[tuple[str, Any]] = (
-        params.items() if isinstance(params, Mapping) else list(params)
-    )
-    return found
+    try:
+        pairs = params.items() if isinstance(params, Mapping) else params
+        return [(name, value) for name, value in pairs]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"query parameters and forms are a mapping such as {{'q': 'tea'}} or pairs, got "
+            f"{params!r}"
+        ) from None
 
 
 def _parameter_values(name: str, value: Any) -> list[Any]:
@@ -440,6 +450,10 @@ def _parameter_values(name: str, value: Any) -> list[Any]:
 
 def _check_headers(headers: Mapping[str, Any] | None) -> CIMultiDict[Any]:
     checked: CIMultiDict[Any] = CIMultiDict()
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(
+            f"headers= needs a mapping such as {{'Accept': 'text/csv'}}, got {headers!r}"
+        )
     for name, value in (headers or {}).items():
         if not (value is None or isinstance(value, (str, re.Pattern)) or _is_any(value)):
             raise TypeError(
@@ -456,6 +470,8 @@ def _form(data: Any) -> MultiDict[Any]:
     form: MultiDict[Any] = MultiDict()
     for name, value in _pairs(data):
         for each in value if isinstance(value, (list, tuple)) else [value]:
+            if each is None:
+                raise TypeError(f"data[{name!r}] is None, and a form has only strings and files")
             keep = isinstance(each, (str, bytes, re.Pattern)) or _is_any(each)
             form.add(name, each if keep else str(each))
     return form

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json as _json
 import socket as sockets
 import struct
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
@@ -16,13 +15,22 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from .._network._connection import EXTRA_NAME
+from ._checks import (
+    check_headers,
+    check_one_body,
+    check_reason,
+    check_status,
+    check_stream,
+    check_whole,
+    dumps,
+)
 from ._patterns import UNSET
 
 __unittest = True
 
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Chunks = Iterable[bytes | str] | AsyncIterable[bytes | str]
 
 #: The ways in which a response can break; see :meth:`asynctesting.http.Stub.fault`.
@@ -41,25 +49,26 @@ class Reply:
         json: Any = UNSET,
         text: str | None = None,
         body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         stream: Chunks | Callable[[], Chunks] | None = None,
         reason: str | None = None,
     ) -> None:
-        _check_status(status)
-        _check_one_body(json=json is not UNSET, text=text, body=body, stream=stream)
+        check_status(status)
+        check_one_body(json=json is not UNSET, text=text, body=body, stream=stream)
         self.status = int(status)
-        self.reason = reason
-        self.headers = CIMultiDict(_check_headers(headers))
-        self.stream = _check_stream(stream)
+        self.reason = check_reason(reason)
+        self.headers = check_headers(headers)
+        self.stream = check_stream(stream)
         self.body = body if body is None else bytes(body)
         if json is not UNSET:
-            self.body = _dumps(json)
+            self.body = dumps(json)
             self.headers.setdefault("Content-Type", "application/json; charset=utf-8")
         elif text is not None:
             if not isinstance(text, str):
                 raise TypeError(f"text= needs a str, got {text!r}; bytes go into body=")
             self.body = text.encode()
             self.headers.setdefault("Content-Type", "text/plain; charset=utf-8")
+        check_whole(self.status, self.headers, self.body, self.stream is not None)
 
     def __repr__(self) -> str:
         if self.stream is not None:
@@ -106,7 +115,7 @@ def reply(
     json: Any = UNSET,
     text: str | None = None,
     body: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
+    headers: Headers | None = None,
     stream: Chunks | Callable[[], Chunks] | None = None,
     reason: str | None = None,
 ) -> Reply:
@@ -117,7 +126,7 @@ def reply(
         json: A body that is sent as JSON.
         text: A body that is sent as UTF-8 text.
         body: A body as it is.
-        headers: Headers beside those of the body.
+        headers: Headers beside those of the body: a mapping, or pairs for one that is repeated.
         stream: Chunks that are sent one by one: an iterable, an asynchronous one, or a function
             that returns one. An iterator serves one call.
         reason: The phrase beside the status, where the usual one will not do.
@@ -194,58 +203,6 @@ def reset(transport: asyncio.Transport) -> None:
         # A real socket sends a reset in place of an orderly end if it may not linger.
         socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-
-
-def _check_status(status: Any) -> None:
-    if isinstance(status, bool) or not isinstance(status, int):
-        hint = "" if isinstance(status, (str, float)) else f". For a body write json={status!r}"
-        raise TypeError(f"a status is a number such as 200 or 404, got {status!r}{hint}")
-    if not 200 <= status <= 599:
-        what = "an answer on the way to the real one" if 100 <= status < 200 else "no HTTP status"
-        raise ValueError(f"{status!r} is {what}; a stub responds with 200 to 599")
-
-
-def _check_one_body(**bodies: Any) -> None:
-    given = [name for name, value in bodies.items() if value is not None and value is not False]
-    if len(given) > 1:
-        raise TypeError(
-            f"a response has one body, and {' and '.join(f'{name}=' for name in given)} each give "
-            "one. Leave one of them"
-        )
-    body = bodies["body"]
-    if body is not None and not isinstance(body, (bytes, bytearray, memoryview)):
-        right = "text=" if isinstance(body, str) else "json="
-        raise TypeError(f"body= needs bytes, got {body!r}. Write {right}{body!r}")
-
-
-def _check_headers(headers: Any) -> Mapping[str, str]:
-    if headers is None:
-        return {}
-    for name, value in headers.items():
-        if not isinstance(value, str):
-            raise TypeError(f"headers[{name!r}] is {value!r}; a header's value is a string")
-        if any(character in f"{name}{value}" for character in "\r\n\0"):
-            raise ValueError(f"headers[{name!r}] is {value!r}; a header has one line")
-    checked: Mapping[str, str] = headers
-    return checked
-
-
-def _check_stream(stream: Any) -> Any:
-    if stream is None or callable(stream) or hasattr(stream, "__aiter__"):
-        return stream
-    if isinstance(stream, (str, bytes)) or not hasattr(stream, "__iter__"):
-        raise TypeError(
-            f"stream= needs chunks, such as [b'first', b'second'], an asynchronous generator, or "
-            f"a function that makes one, got {stream!r}"
-        )
-    return stream
-
-
-def _dumps(value: Any) -> bytes:
-    try:
-        return _json.dumps(value).encode()
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"json={value!r} can't be sent: {error}") from None
 
 
 def _phrase(status: int) -> str:

@@ -18,8 +18,9 @@ from .._network._connection import EXTRA_NAME
 from .._report import Place
 from .._seconds import NS, Seconds, duration_ns
 from ._calls import Call, CallLog
+from ._checks import check_function
 from ._patterns import UNSET, RequestPattern
-from ._replies import FAULTS, Chunks, Reply, break_off, reset
+from ._replies import FAULTS, Chunks, Headers, Reply, break_off, reset
 
 if TYPE_CHECKING:
     from typing import Self
@@ -87,7 +88,7 @@ class Stub:
         json: Any = UNSET,
         text: str | None = None,
         body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         stream: Chunks | Callable[[], Chunks] | None = None,
         reason: str | None = None,
     ) -> Self:
@@ -116,11 +117,11 @@ class Stub:
         Raises:
             TypeError: If *handler* is no function.
         """
-        if not callable(handler):
+        if isinstance(handler, (int, str, bytes, Reply, web.StreamResponse)):
             raise TypeError(
-                f"respond_with() needs a handler, 'async def handler(request)', got {handler!r}. "
-                "For a response that is known already write respond(...)"
+                f"respond_with() got a response, {handler!r}: write respond(...) instead"
             )
+        check_function(handler, 1, "respond_with()", "a handler, 'async def handler(request)'")
         return self._add(Answer(handler=handler))
 
     def side_effect(self, effect: Any) -> Self:
@@ -139,17 +140,20 @@ class Stub:
         """
         if _is_exception(effect):
             return self._add(Answer(effect=lambda call: effect))
-        if isinstance(effect, (int, Reply)):
+        if isinstance(effect, (int, Reply, web.StreamResponse)):
             raise TypeError(f"side_effect() got a response, {effect!r}: write respond() instead")
         if callable(effect):
+            check_function(effect, 1, "side_effect()", "a function of the call")
             return self._add(Answer(effect=effect))
-        if isinstance(effect, (str, bytes)) or not isinstance(effect, Iterable):
+        if isinstance(effect, (str, bytes, Mapping)) or not isinstance(effect, Iterable):
             raise TypeError(
                 "side_effect() needs an exception, a function of the call, or an iterable of "
                 f"statuses, replies and exceptions, got {effect!r}"
             )
         items: Iterator[Any] = iter(effect)
         if isinstance(effect, (list, tuple)):
+            if not effect:
+                raise ValueError("side_effect() got no items, so the stub could never answer")
             for item in effect:
                 _check_item(item)
         self._add(Answer(effect=lambda call: next(items, _NOTHING_LEFT)))
