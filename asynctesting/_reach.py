@@ -35,7 +35,7 @@ from ._waits import Task
 __unittest = True
 
 #: After how many seconds of the processor the search is given up; then nothing is claimed.
-BUDGET = 0.4
+BUDGET = 0.3
 # How many objects are looked at together.
 _STRIDE = 5000
 # What a loop has of tasks and those who wait for it, without which it would run all the same.
@@ -117,7 +117,10 @@ class _Search:
         self._modules = [getattr(module, "__dict__", {}) for module in [*sys.modules.values()]]
         self._stack: list[Any] = []
         self._frames: list[FrameType] = []  # kept, or another thing could get the number of one
-        self._seen |= {id(self._seen), id(self._frames)}
+        # Types that were met, by number, and which of them are special.
+        self._kinds: dict[int, type] = {}
+        self._special_kinds: set[int] = set()
+        self._seen |= {id(self._seen), id(self._frames), id(self._kinds)}
         self._until = self._now() + BUDGET
 
     def run(self) -> list[Task]:
@@ -140,32 +143,49 @@ class _Search:
 
     def _walk(self, *, cancels: bool) -> bool:
         """Follow all references from the stack; tell whether all could be seen, and in time."""
-        while self._stack:
-            batch, self._stack = self._stack[-_STRIDE:], self._stack[:-_STRIDE]
+        stack, seen = self._stack, self._seen
+        # A large process has millions of references: what is done for each is done by C.
+        while stack:
             # What the collector does not track leads to nothing that it does.
-            fresh = {id(thing): thing for thing in batch if gc.is_tracked(thing)}
-            for key in fresh.keys() & self._seen:
-                del fresh[key]
-            for key in fresh.keys() & self._waiting.keys():
+            batch = list(filter(gc.is_tracked, stack[-_STRIDE:]))
+            del stack[-_STRIDE:]
+            fresh = dict(zip(map(id, batch), batch, strict=True))
+            new = fresh.keys() - seen
+            for key in new & self._waiting.keys():
                 if cancels:
                     self._wake(fresh[key])
                 else:
-                    del fresh[key]  # a waiting task leads nowhere until something can wake it
-            self._seen |= fresh.keys()
-            for key in fresh.keys() & self._waited_for.keys():
+                    new.discard(key)  # a waiting task leads nowhere until something can wake it
+            seen |= new
+            for key in new & self._waited_for.keys():
                 for task in self._waited_for[key]:
                     self._wake(task)
-            # By type: what stands for something else may well lie about its class.
-            special = [thing for thing in fresh.values() if issubclass(type(thing), _SPECIAL)]
-            for thing in special:
-                if type(thing) in weakref.ProxyTypes:
-                    return False  # these tell nobody what they stand for
-                self._stack += _special_referents(thing)
-                if issubclass(type(thing), ModuleType):
-                    del fresh[id(thing)]
-            self._stack += gc.get_referents(*fresh.values())
+            things = list(map(fresh.__getitem__, new))
+            if self._has_special(things) and not self._follow_special(things):
+                return False
+            stack += gc.get_referents(*things)
             if self._now() > self._until:
                 return False
+        return True
+
+    def _has_special(self, things: list[Any]) -> bool:
+        # By number: what a class has for a class may well forbid to be hashed.
+        types = list(map(type, things))
+        kinds = dict(zip(map(id, types), types, strict=True))
+        for key in kinds.keys() - self._kinds.keys():
+            self._kinds[key] = kinds[key]
+            # By type: what stands for something else may well lie about its class.
+            if issubclass(kinds[key], _SPECIAL):
+                self._special_kinds.add(key)
+        return not self._special_kinds.isdisjoint(kinds)
+
+    def _follow_special(self, things: list[Any]) -> bool:
+        """Go on from what the collector tells nothing or too much of, and take it out."""
+        for thing in [thing for thing in things if id(type(thing)) in self._special_kinds]:
+            if type(thing) in weakref.ProxyTypes:
+                return False  # these tell nobody what they stand for
+            self._stack += _special_referents(thing)
+        things[:] = [thing for thing in things if not issubclass(type(thing), ModuleType)]
         return True
 
     def _wake(self, task: Task) -> None:

@@ -5,6 +5,7 @@ No figure is judged here. How fast we are is for a quiet machine and ``make benc
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import doctest
 import io
@@ -25,6 +26,7 @@ with mock.patch.object(sys, "path", [str(BENCH), *sys.path]):
     import bridge
     import imports
     import overhead
+    import recorder
 
 TINY = ("--n-small", "5", "--n-large", "20", "--rounds", "1")
 THREE = ("--contender", "sync", "--contender", "stock", "--contender", "ours")
@@ -308,6 +310,47 @@ class CalculationTests(unittest.TestCase):
 
         self.assertFalse(verdict.held)
         self.assertIn("sync 1.00 KiB/test, ours 3.00 KiB/test", verdict.evidence)
+
+
+class HangsScriptTests(unittest.TestCase):
+    def test_each_of_the_ten_hangs_and_ends(self) -> None:
+        """In one process there is a finite figure for each, and the ballast is held."""
+        answer = bench("hangs.py", "--here", "--objects", "10")
+
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        found = json.loads(answer.stdout)
+        self.assertEqual(len(found), 10)
+        for name, (late, lost) in found.items():
+            self.assertTrue(math.isfinite(late) and lost >= 0, name)
+
+
+class RecorderScriptTests(unittest.TestCase):
+    def test_the_contenders_differ_in_the_recorder_alone(self) -> None:
+        """Each loop takes the steps; only the second one remembers them."""
+        steps = 60
+        for name, (work, *loops) in recorder.CONTENDERS.items():
+            remembered = []
+            for loop_class in loops:
+                with asyncio.Runner(loop_factory=loop_class, debug=False) as r:
+                    r.run(work(steps))
+                    remembered.append(len(r.get_loop().steps()))  # type: ignore[attr-defined]
+            self.assertEqual(remembered[0], 0, name)
+            self.assertGreaterEqual(remembered[1], steps, name)
+
+    def test_the_table_has_a_row_for_each_and_the_verdict(self) -> None:
+        """The worst of them decides."""
+        times = {False: 1.0, True: 4.0}
+        output = io.StringIO()
+
+        def time_us(work: object, loop_class: type) -> float:
+            return times["Test" in loop_class.__name__]
+
+        with mock.patch.object(recorder, "time_us", time_us), contextlib.redirect_stdout(output):
+            recorder.main(["--rounds", "2"])
+        for name in recorder.CONTENDERS:
+            self.assertIn(f"\n{name} ", output.getvalue())
+        self.assertIn("BROKEN: the recorder adds at most 2 µs", output.getvalue())
+        self.assertIn("(3.00 µs for a virtual second)", output.getvalue())
 
 
 @unittest.skipUnless(hasattr(_measure.os, "wait4"), "the benchmarks need os.wait4")
