@@ -44,7 +44,10 @@ class SelfCheckTests(unittest.TestCase):
 
     def test_a_red_probe(self) -> None:
         """It is in the table, and the exit code is 1."""
-        results = [ProbeResult("one", "ok", "", 0.1), ProbeResult("two", "failed", "it broke", 0.1)]
+        results = [
+            ProbeResult(1, "one", "ok", "", 0.1),
+            ProbeResult(2, "two", "failed", "it broke", 0.1),
+        ]
         with mock.patch.object(command, "run_probes", return_value=results):
             code, out, err = run("--selfcheck", "--loop", "virtual")
 

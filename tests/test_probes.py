@@ -4,43 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+from collections.abc import Callable
 from unittest import mock
 
 import aiohttp
 import uvloop
 
 from asynctesting import VirtualEventLoop
-from asynctesting._probes import PROBES, Probe, ProbeResult, Stage, _base, run_probes, table
+from asynctesting._probes import (
+    PROBES,
+    Probe,
+    ProbeResult,
+    Stage,
+    _base,
+    run_probe,
+    run_probes,
+    table,
+)
 
 #: Client middlewares came with aiohttp 3.12; everything else has to work with each series.
 NEWER = {"client middlewares run"}
 
 
+LOOPS = (asyncio.new_event_loop, VirtualEventLoop, uvloop.new_event_loop)
+
+
 class ProbeTests(unittest.TestCase):
+    """A test for each probe, by its number: ``test_06_cookies_reach_the_jar`` and so on."""
+
     maxDiff = None
 
     def test_there_are_33(self) -> None:
-        """Each with a name and a sentence of its own."""
-        self.assertEqual(len(PROBES), 33)
+        """Each with a number, a name and a sentence of its own."""
+        self.assertEqual([probe.number for probe in PROBES], list(range(1, 34)))
         self.assertEqual(len({probe.name for probe in PROBES}), 33)
         for probe in PROBES:
             self.assertTrue(probe.play.__doc__, probe.name)
+            self.assertTrue(hasattr(self, f"test_{probe.number:02}_{probe.play.__name__}"))
 
-    def test_each_is_green_on_each_loop(self) -> None:
-        """On asyncio's loop, on ours and on uvloop's."""
+    def play(self, probe: Probe) -> None:
+        """Play it on asyncio's loop, on ours and on uvloop's."""
         version = tuple(map(int, aiohttp.__version__.split(".")[:2]))
-        expected = NEWER if version < (3, 12) else set()
-        for factory in (asyncio.new_event_loop, VirtualEventLoop, uvloop.new_event_loop):
+        expected = "n/a" if version < (3, 12) and probe.name in NEWER else "ok"
+        for factory in LOOPS:
             with self.subTest(factory.__name__):
-                results = run_probes(factory)
-                failed = [f"{r.name}: {r.detail}" for r in results if r.status == "failed"]
-                self.assertEqual(failed, [])
-                self.assertEqual({r.name for r in results if r.status == "n/a"}, expected)
+                result = run_probe(probe, factory)
+                self.assertEqual(result.status, expected, result.detail)
+
+
+def play_one(probe: Probe) -> Callable[[ProbeTests], None]:
+    """Return the test of a probe."""
+
+    def test(self: ProbeTests) -> None:
+        self.play(probe)
+
+    test.__doc__ = probe.play.__doc__
+    return test
+
+
+for each in PROBES:
+    setattr(ProbeTests, f"test_{each.number:02}_{each.play.__name__}", play_one(each))
 
 
 class RunningTests(unittest.TestCase):
     def run_one(self, play: object) -> ProbeResult:
-        with mock.patch.object(_base, "PROBES", [Probe("mine", play)]):  # type: ignore[arg-type]
+        with mock.patch.object(_base, "PROBES", [Probe(1, "mine", play)]):  # type: ignore[arg-type]
             (result,) = run_probes()
         return result
 
@@ -82,15 +110,21 @@ class RunningTests(unittest.TestCase):
     def test_the_table_counts(self) -> None:
         """Versions above, one line a probe, and the sum below."""
         results = [
-            ProbeResult("one", "ok", "", 0.5),
-            ProbeResult("another", "failed", "no answer", 1.0),
+            ProbeResult(1, "one", "ok", "", 0.5),
+            ProbeResult(2, "another", "failed", "no answer", 1.0),
         ]
 
         lines = table(results).splitlines()
 
         self.assertEqual(lines[0], f"aiohttp {aiohttp.__version__}, 2 probes")
         self.assertEqual(
-            lines[2:], ["one      ok", "another  failed  no answer", "", "1 ok, 1 failed in 1.5 s"]
+            lines[2:],
+            [
+                " 1  one      ok",
+                " 2  another  failed  no answer",
+                "",
+                "1 ok, 1 failed in 1.5 s",
+            ],
         )
 
 

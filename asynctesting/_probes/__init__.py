@@ -7,6 +7,6 @@ them for whoever wants to know about the pair that is installed.
 """
 
 from ._base import PROBES, Probe, Stage
-from ._run import ProbeResult, run_probes, table
+from ._run import ProbeResult, run_probe, run_probes, table
 
-__all__ = ["PROBES", "Probe", "ProbeResult", "Stage", "run_probes", "table"]
+__all__ = ["PROBES", "Probe", "ProbeResult", "Stage", "run_probe", "run_probes", "table"]

@@ -80,10 +80,12 @@ class Probe:
     """One probe.
 
     Attributes:
+        number: Its place on the list, from 1.
         name: Its name, a few words.
         play: The conversation; it raises what is wrong.
     """
 
+    number: int
     name: str
     play: Callable[[Stage], Awaitable[None]]
 
@@ -104,7 +106,7 @@ PROBES: list[Probe] = []
 
 def probe(play: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable[None]]:
     """Put a probe on the list; its name is that of the function."""
-    PROBES.append(Probe(play.__name__.replace("_", " "), play))
+    PROBES.append(Probe(len(PROBES) + 1, play.__name__.replace("_", " "), play))
     return play
 
 

@@ -23,12 +23,14 @@ class ProbeResult:
     """What came of a probe.
 
     Attributes:
-        name: The probe's name.
+        number: The probe's number.
+        name: Its name.
         status: ``"ok"``, ``"n/a"`` or ``"failed"``.
         detail: Why, unless it is ok.
         seconds: How long it took.
     """
 
+    number: int
     name: str
     status: str
     detail: str
@@ -43,10 +45,13 @@ def run_probes(
     Args:
         loop_factory: Makes the loops; by default asyncio's.
     """
-    return [_run(each, loop_factory) for each in _base.PROBES]
+    return [run_probe(each, loop_factory) for each in _base.PROBES]
 
 
-def _run(each: Probe, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> ProbeResult:
+def run_probe(
+    each: Probe, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> ProbeResult:
+    """Run one probe; see :func:`run_probes`."""
     told: list[str] = []
 
     async def main() -> None:
@@ -65,7 +70,7 @@ def _run(each: Probe, loop_factory: Callable[[], asyncio.AbstractEventLoop] | No
         status, detail = "failed", f"{type(error).__name__}: {error}"
     if status == "ok" and told:
         status, detail = "failed", f"the loop's exception handler was told: {told[0]}"
-    return ProbeResult(each.name, status, detail, time.perf_counter() - begin)
+    return ProbeResult(each.number, each.name, status, detail, time.perf_counter() - begin)
 
 
 def table(results: list[ProbeResult]) -> str:
@@ -73,7 +78,7 @@ def table(results: list[ProbeResult]) -> str:
     width = max(len(result.name) for result in results)
     lines = [f"aiohttp {aiohttp.__version__}, {len(results)} probes", ""]
     lines += [
-        f"{result.name:<{width}}  {result.status:<6}  {result.detail}".rstrip()
+        f"{result.number:>2}  {result.name:<{width}}  {result.status:<6}  {result.detail}".rstrip()
         for result in results
     ]
     counts = {s: sum(r.status == s for r in results) for s in ("ok", "n/a", "failed")}
