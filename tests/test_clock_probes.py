@@ -54,6 +54,7 @@ class ProbeCase(unittest.TestCase):
     def play(self, main: Coroutine[Any, Any, Any], **options: Any) -> Any:
         """Run *main* on a fresh loop and return its result."""
         self.clock = VirtualClock(**options)
+        self.clock.patience = 60.0  # a busy machine may need long to start a process
         with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(self.clock)) as runner:
             return runner.run(main)
 
