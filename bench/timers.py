@@ -41,7 +41,7 @@ COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 SEQUENCE = 100_000
 ECHO = 2_000
 ROUNDS = 3
-# A run this short says little by itself; it is repeated that much more often.
+# A run this short says little by itself; it is repeated more often.
 SHORT, REPEATS = 10_000, 5
 LIMITS = {"tasks": 2.2, "ties": 2.2, "sequence": 2.5, "echo": 1.2}
 TITLES = {
@@ -96,7 +96,7 @@ def take(
 ) -> Measured:
     """Time every contender with every measure, one round after the other."""
     measured = {contender.key: Runs(contender) for contender in contenders}
-    for number in range(options.rounds * REPEATS):
+    for number in range(options.rounds * options.repeats):
         for measure in measures:
             if number >= options.rounds and measure.count > SHORT:
                 continue
@@ -246,6 +246,13 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     """Read the command line."""
     parser = OneLineParser(prog="timers", description=QUESTION)
     parser.add_argument("--rounds", type=whole_number(1), default=ROUNDS, metavar="N")
+    parser.add_argument(
+        "--repeats",
+        type=whole_number(1),
+        default=REPEATS,
+        metavar="N",
+        help=f"runs of up to {SHORT:,} steps in each round",
+    )
     parser.add_argument(
         "--count", type=whole_number(2), action="append", metavar="N", help="tasks (repeatable)"
     )

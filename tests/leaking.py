@@ -106,7 +106,7 @@ class LeakingTests(AsyncTestCase):
         self.tasks = [asyncio.create_task(asyncio.sleep(60)) for _ in range(100)]
 
     @leaves("limit")
-    @timeout(2)
+    @timeout(0.5)
     async def test_task_that_swallows_its_cancellation(self) -> None:
         async def stubborn() -> None:
             while True:

@@ -45,8 +45,10 @@ _HAS_ENTRY_POINT = any(
 PYTEST_AND_PEERS = ["pytest", "-p", "no:cacheprovider"]
 if not _HAS_ENTRY_POINT:
     PYTEST_AND_PEERS += ["-p", "asynctesting.pytest_plugin"]
-# Another plugin for asyncio is no part of the question, nor is one that needs that.
-WITHOUT_PEERS = ["-p", "no:asyncio", "-p", "no:looptime_plugin"]
+# Another plugin for asyncio is no part of the question, nor is one that needs that, and what the
+# others import takes as long as all the rest of a run.
+_PEERS = ("asyncio", "looptime_plugin", "anyio", "hypothesispytest", "time_machine")
+WITHOUT_PEERS = [word for peer in _PEERS for word in ("-p", f"no:{peer}")]
 PYTEST = [*PYTEST_AND_PEERS, *WITHOUT_PEERS]
 
 

@@ -20,7 +20,7 @@ with mock.patch.object(sys, "path", [str(BENCH), *sys.path]):
     import _ticking
     import timers
 
-QUICK = ("--rounds", "1", "--count", "20", "--count", "40", "--sequence", "30", "--echo", "5")
+QUICK = ("--rounds=1", "--repeats=1", "--count=20", "--count=40", "--sequence=30", "--echo=5")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ import warnings
 
 from asynctesting import LeakError, LeakWarning, TimeLimitError
 from asynctesting._kinds import KINDS
+from tests.project import WITHOUT_PEERS
 from tests.support import ROOT, Outcome, run_python, settings
 
 #: Everything counts, what is looked for on request only included.
@@ -155,7 +156,7 @@ class RunnerTests(unittest.TestCase):
 
 _ALONE = (
     *("-c", os.devnull, "--rootdir=.", "-W", "default", "-p", "no:cacheprovider"),
-    *("-p", "no:asyncio", "-p", "no:looptime_plugin"),
+    *WITHOUT_PEERS,
 )
 
 if __name__ == "__main__":

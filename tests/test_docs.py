@@ -44,6 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from asynctesting import _program, _settings
+from tests.project import WITHOUT_PEERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -230,7 +231,7 @@ class Reader:
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(ROOT),
             # Pages show pytest without the plugins that this environment may have besides.
-            "PYTEST_ADDOPTS": "-p no:asyncio -p no:looptime_plugin -p no:anyio -p no:cacheprovider",
+            "PYTEST_ADDOPTS": shlex.join([*WITHOUT_PEERS, "-p", "no:cacheprovider"]),
         }
 
     def write(self, block: Block) -> None:

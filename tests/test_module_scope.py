@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import unittest
 from unittest import mock
 
@@ -227,33 +228,33 @@ class ModuleTests(OutcomeAssertions):
             "AsyncTestCase": "enterModuleAsyncContext",
             "AsyncResultMixin, unittest.TestCase": "asynctesting.get_async_result",
         }
-        for name, (base, advice) in itertools.product(
-            ("setUpModule", "tearDownModule"), bases.items()
-        ):
-            for runner in (["unittest"], PYTEST):
+        each = list(itertools.product(("setUpModule", "tearDownModule"), bases.items()))
+        project = Project(
+            self,
+            {
+                f"test_{number}.py": f"""
+                    import unittest
+                    from asynctesting import AsyncResultMixin, AsyncTestCase
+
+                    class Tests({base}):
+                        def test_it(self): ...
+
+                    async def {name}(): ...
+                """
+                for number, (name, (base, _)) in enumerate(each)
+            },
+        )
+        for runner in (["unittest"], PYTEST):
+            ran = project.run(*runner, strict=False)
+
+            self.assertNotEqual(ran.status, 0)
+            for number, (name, (base, advice)) in enumerate(each):
                 with self.subTest(name, base=base, runner=runner[0]):
-                    project = Project(
-                        self,
-                        {
-                            "test_it.py": f"""
-                            import unittest
-                            from asynctesting import AsyncResultMixin, AsyncTestCase
-
-                            class Tests({base}):
-                                def test_it(self): ...
-
-                            async def {name}(): ...
-                            """
-                        },
+                    self.assertRegex(
+                        ran.printed,
+                        rf"SilentPassError: test_{number}\.{name} is a coroutine function"
+                        rf"(?s:(?!SilentPassError).)*in setUpModule\(\) call {re.escape(advice)}\(",
                     )
-
-                    ran = project.run(*runner, strict=False)
-
-                    self.assertNotEqual(ran.status, 0)
-                    self.assertIn(
-                        f"SilentPassError: test_it.{name} is a coroutine function", ran.printed
-                    )
-                    self.assertIn(f"in setUpModule() call {advice}(", ran.printed)
 
     def test_a_failing_set_up_fails_each_class_that_asks(self) -> None:
         """A fixture of the module is tried once; whoever needs it is told why it is not there."""
