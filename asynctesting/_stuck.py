@@ -146,7 +146,13 @@ def find_deadlock(
         "nothing can wake this test any more: no step is ready, no timer is set, no input is "
         "awaited, and no thread or process is at work."
     )
-    if graph.cycle:
+    if len(graph.cycle) == 1:
+        verdict += f"\n{graph.cycle[0].get_name()!r} waits for what it holds itself."
+        advice = (
+            "A lock of asyncio can't be taken twice: have one method take it, and another one, "
+            "which expects\nit to be held, do the work."
+        )
+    elif graph.cycle:
         names = " -> ".join(repr(t.get_name()) for t in [*graph.cycle, graph.cycle[0]])
         verdict += f"\nThey wait for each other: {names}"
         advice = "Take locks in the same order everywhere."

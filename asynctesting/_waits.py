@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType, MethodType
@@ -29,6 +30,8 @@ Task = asyncio.Task[Any]
 
 # Nobody reads on that far, and a hundred thousand tasks would take seconds to look at.
 _MOST_TASKS = 2000
+# How many of those that hold something are named.
+_MOST_NAMES = 5
 
 # What asyncio's own waiting methods have as their ``self``, and what is then waited for.
 _PRIMITIVES: tuple[type[Any], ...] = (
@@ -69,8 +72,12 @@ class Wait:
         """What is waited for, and who holds it."""
         if not self.held:
             return self.what
-        names = ", ".join(repr(task.get_name()) for task in self.for_tasks)
-        return f"{self.what}, held by {names}"
+        names = [
+            "itself" if task is self.task else repr(task.get_name())
+            for task in self.for_tasks[:_MOST_NAMES]
+        ]
+        more = len(self.for_tasks) - len(names)
+        return f"{self.what}, held by {', '.join(names)}" + (f" and {more} more" if more else "")
 
 
 class WaitGraph:
@@ -237,7 +244,7 @@ def _find_wait(task: Task, holders: dict[int, list[Task]]) -> Wait:
             return Wait(task, f"wait() on {_count(children)}", place, children)
     if primitive is None:
         return _wait_for_future(task, future, frames, place)
-    held_by = [t for t in holders.get(id(primitive), ()) if t is not task]
+    held_by = holders.get(id(primitive), [])
     what = f"{type(primitive).__name__}{_named(primitive, frames)}"
     return Wait(task, what, place, held_by, bool(held_by))
 
@@ -369,12 +376,29 @@ def _holders(tasks: list[Task]) -> dict[int, list[Task]]:
     """Return, by ``id()`` of a lock, the tasks that are inside an ``async with`` of it.
 
     A frame that is suspended in such a block has the lock's ``__aexit__`` on its stack, where
-    only the garbage collector sees it.
+    only the garbage collector sees it. It is there from the moment on when the frame begins to
+    wait for the lock, and while a Condition's ``wait()`` has let go of it; who is in a method of
+    the lock has one hold less than that.
     """
     found: dict[int, list[Task]] = {}
     for task in tasks:
+        holds = Counter[int]()
         for awaitable in _awaitables(task.get_coro()):
             for held in gc.get_referents(awaitable):
                 if isinstance(held, MethodType) and held.__name__ == "__aexit__":
-                    found.setdefault(id(held.__self__), []).append(task)
+                    holds[id(held.__self__)] += 1
+        if holds:
+            waits_for = {id(frame.f_locals.get("self")) for frame in _plumbing_below(task)}
+            for key in waits_for & holds.keys():
+                holds[key] -= 1
+        for key in +holds:
+            found.setdefault(key, []).append(task)
     return found
+
+
+def _plumbing_below(task: Task) -> Iterator[FrameType]:
+    """Yield the innermost frames of *task* that are not the user's, innermost first."""
+    for frame in reversed(frames_of(task.get_coro())):
+        if not is_plumbing(frame.f_code.co_filename):
+            return
+        yield frame

@@ -102,6 +102,28 @@ class HangTests(HangCase):
         for line in error.waiting[1:]:
             self.assertRegex(line, r"^'Task-\d+' waits for Lock 'target', held by 'Task-\d+'$")
 
+    def test_one_lock_taken_twice(self) -> None:
+        """A method that takes the lock calls another one that does."""
+
+        class Case(Hanging):
+            async def test_it(self) -> None:
+                self.lock = asyncio.Lock()
+                async with self.lock:
+                    await self.again()
+
+            async def again(self) -> None:
+                async with self.lock:
+                    self.fail("both")
+
+        error = self.hang(
+            Case,
+            DeadlockError,
+            "'test_it' waits for what it holds itself.",
+            "async with self.lock:",
+        )
+        self.assertEqual(error.waiting, ("'test_it' waits for Lock 'self.lock', held by itself",))
+        self.assertIn("A lock of asyncio can't be taken twice", str(error))
+
     def test_2_a_notify_that_nobody_heard(self) -> None:
         """It came before the wait did."""
 

@@ -207,6 +207,64 @@ class GraphTests(WaitCase):
         self.assertEqual(graph.text.count("*'"), 3)  # type: ignore[attr-defined]
         self.assertEqual(graph.text.count("held by"), 3)  # type: ignore[attr-defined]
 
+    def test_who_waits_for_a_lock_does_not_hold_it(self) -> None:
+        """Though the end of its block is on its stack already."""
+
+        async def take(lock: asyncio.Lock) -> None:
+            async with lock:
+                await asyncio.sleep(60)
+
+        lock = asyncio.Lock()
+        graph = self.draw(take(lock), take(lock), take(lock))
+
+        self.assertTold(
+            graph,
+            "'a' waits for sleep(60)",
+            "'b' waits for Lock 'lock', held by 'a'",
+            "'c' waits for Lock 'lock', held by 'a'",
+        )
+        self.assertEqual(graph.cycle, [])
+
+    def test_a_condition_is_not_held_by_who_waits_in_it(self) -> None:
+        """Its wait() lets go of the lock, and nobody is to blame."""
+
+        async def wait(condition: asyncio.Condition) -> None:
+            async with condition:
+                await condition.wait_for(lambda: False)
+
+        condition = asyncio.Condition()
+        graph = self.draw(wait(condition), wait(condition))
+
+        self.assertTold(graph, *(f"'{n}' waits for Condition 'condition'" for n in "ab"))
+        self.assertEqual(graph.cycle, [])
+
+    def test_a_lock_that_is_taken_twice_is_held_by_the_one_who_waits(self) -> None:
+        """Locks of asyncio know no owner, so this is a circle of one."""
+
+        async def twice(lock: asyncio.Lock) -> None:
+            async with lock, lock:
+                self.fail("both")
+
+        graph = self.draw(twice(asyncio.Lock()))
+
+        self.assertTold(graph, "'a' waits for Lock 'lock', held by itself")
+        self.assertEqual([task.get_name() for task in graph.cycle], ["a"])
+
+    def test_of_many_holders_the_first_are_named(self) -> None:
+        """A semaphore may have a thousand."""
+
+        async def take(limit: asyncio.Semaphore) -> None:
+            async with limit:
+                await asyncio.sleep(60)
+
+        limit = asyncio.Semaphore(7)
+        graph = self.draw(*(take(limit) for _ in range(8)))
+
+        told = graph.told[-1]  # type: ignore[attr-defined]
+        self.assertEqual(
+            told, "'h' waits for Semaphore 'limit', held by 'a', 'b', 'c', 'd', 'e' and 2 more"
+        )
+
     def test_no_circle_no_star(self) -> None:
         """A chain is none."""
         graph = self.draw(asyncio.sleep(60), asyncio.sleep(60))
