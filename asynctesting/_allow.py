@@ -57,6 +57,8 @@ def allow_leaks(**kinds: Any) -> Callable[[_F], _F]:
 def allowed_by(case: type | None, method: object) -> Allowed:
     """Return what the decorators of a class, of its bases and of a test allow."""
     found: Allowed = getattr(method, _MARK, ())
+    if getattr(case, _MARK, None) is None:
+        return found  # neither the class nor a base of it has one
     for base in getattr(case, "__mro__", ()):
         found += base.__dict__.get(_MARK, ())
     return found

@@ -421,7 +421,7 @@ def living_threads() -> list[threading.Thread]:
 
 def signal_handlers() -> list[Any]:
     """Return the handlers of the signals that programs set, as the interpreter keeps them."""
-    return [_getsignal(number) for number in HANDLED_SIGNALS]
+    return list(map(_getsignal, HANDLED_SIGNALS))
 
 
 #: The signals that programs set handlers for.

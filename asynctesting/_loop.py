@@ -181,6 +181,19 @@ class LazyEventLoop(RecordingLoop):
         return bool(self._ready)
 
     @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left here that had to be told of, or ended, before the loop closes."""
+        return not (
+            self._ready
+            or self._scheduled
+            or self._default_executor is not None
+            or self.clock_error is not None
+            or self.has_open
+            or self.has_asyncgens
+            or self._signal_handlers
+        )
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing at all waits here: no callback, no timer, no input; debug mode is off."""
         return not (self._ready or self._scheduled or self._csock is not None or self._debug)

@@ -155,6 +155,7 @@ class Scope(Phases):
         finally:
             self.closed = True
             self._close_loop(loop, problems)
+            loop = None  # gone before the audit looks at what is left
             self.watch.disarm()
             if self.collector is not None:
                 self.collector.end()
@@ -189,14 +190,13 @@ class Scope(Phases):
     def _wind_down(self, loop: Loop, problems: list[BaseException]) -> None:
         self._end_owner(loop)
         tasks = _internals.tasks_of(loop)
+        if isinstance(loop, LazyEventLoop) and not tasks and loop.is_clean:
+            return
         if (
             tasks
-            or getattr(loop, "has_callbacks", False)
-            or getattr(loop, "has_open", False)
-            or getattr(loop, "clock_error", None)
+            or isinstance(loop, LazyEventLoop)
             or getattr(loop, "_scheduled", None)
             or getattr(loop, "_signal_handlers", None)
-            or getattr(loop, "has_asyncgens", False)
         ):
             pending = [task for task in tasks if not task.done() and task not in abandoned]
             pending = self._audit(loop, tasks, pending)

@@ -63,12 +63,12 @@ def look_through(survivors: list[Any]) -> list[Found]:
         return []
     found = []
     for thing in survivors:
-        look = looks.get(type(thing))
-        if look is not None:
-            left = look(thing)
+        kind = type(thing)
+        if kind in looks:
+            left = looks[kind](thing)
             if left is not None:
                 found.append(left)
-    return _without_begun(found, survivors)
+    return _without_begun(found, survivors) if found else found
 
 
 def _look_for(kind: type) -> _Look | None:
