@@ -396,6 +396,27 @@ class StrictTests(OutcomeAssertions):
         Swallowing.strict = False
         self.assertPassed(run_case(Swallowing))
 
+    def test_a_failing_test_gets_a_note(self) -> None:
+        """Strict or not: what was swallowed is often why."""
+        for strict in (False, True):
+            with self.assertRaises(AssertionError) as caught:
+                asyncio.run(self.swallow_and_fail(strict))
+
+            self.assertEqual(
+                caught.exception.__notes__,
+                [
+                    "aioresponses has seen requests that nobody answered:\n"
+                    "  GET http://shop.test/typo: nothing was added that answers it"
+                ],
+            )
+
+    async def swallow_and_fail(self, strict: bool) -> None:
+        with aioresponses(strict=strict):
+            async with aiohttp.ClientSession() as session:
+                with self.assertRaises(aiohttp.ClientError):
+                    await session.get("http://shop.test/typo")
+            raise AssertionError("the price is wrong")
+
     def test_nothing_is_left_behind(self) -> None:
         """Not even by a session that is closed only after the mock."""
 

@@ -82,12 +82,16 @@ class aioresponses:  # noqa: N801 - the name that suites import
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.stop()
-        if self.strict and self._unmatched and error is None:
-            texts = [f"{text}: nothing was added that answers it" for text in self._unmatched]
+        if not self._unmatched:
+            return
+        told = "\n".join(f"  {text}: nothing was added that answers it" for text in self._unmatched)
+        if error is not None:
+            error.add_note(f"aioresponses has seen requests that nobody answered:\n{told}")
+        elif self.strict:
             raise NetworkVerdictError(
                 "aioresponses has seen requests that nobody answered, whether the code under test "
-                "noticed or not.\n\n" + "\n".join(f"  {text}" for text in texts),
-                texts,
+                f"noticed or not.\n\n{told}",
+                [line.strip() for line in told.splitlines()],
             )
 
     def __call__(self, function: _F) -> _F:
