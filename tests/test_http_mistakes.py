@@ -113,7 +113,7 @@ class MistakeTests(NetworkCase):
         for method in (stub.respond_with, stub.side_effect):
             with self.assertRaisesRegex(TypeError, r"called with 1 argument; .* takes \(\)"):
                 method(lambda: None)
-        task = asyncio.ensure_future(self.client.get("https://api.test/by-hand"))
+        task = asyncio.ensure_future(self.client.get("/by-hand"))
         self.api._by_hand = True
         exchange = await self.api.next_request()
         with self.assertRaisesRegex(TypeError, "async def handler"):
