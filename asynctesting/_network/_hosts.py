@@ -191,6 +191,14 @@ class MemoryHost:
         """The way to here, ``None`` for a perfect one."""
         return self._link
 
+    def loses(self, address: str) -> bool:
+        """Tell whether datagrams to one of the addresses are lost in silence."""
+        return self._reach.get(address) is _Reach.HANGS
+
+    def refuses(self, address: str) -> bool:
+        """Tell whether nobody takes datagrams at one of the addresses."""
+        return self._reach.get(address) is _Reach.REFUSES
+
     def look_up(self) -> tuple[str, ...]:
         """Return the addresses as DNS does.
 

@@ -33,6 +33,7 @@ _ATTRIBUTE = "memory_network"
 _NAMES = (
     *("getaddrinfo", "getnameinfo", "sock_connect", "create_connection", "create_server"),
     *("create_unix_connection", "create_unix_server", "sendfile", "start_tls"),
+    "create_datagram_endpoint",
 )
 _TIMEOUTS = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
 _CHUNK = 64 * 1024
@@ -307,6 +308,35 @@ class Methods:
         return await self._network.open_server_at(
             [name], protocol_factory, [stand_in], start_serving, **kwargs
         )
+
+    # Datagrams ----------------------------------------------------------------------------------
+
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        local_addr: Any = None,
+        remote_addr: Any = None,
+        *,
+        family: int = 0,
+        sock: socket.socket | None = None,
+        **options: Any,
+    ) -> tuple[Any, Any]:
+        """Send and take datagrams in memory, or for real where that was declared."""
+        if (
+            sock is not None
+            or self._network.transport != "memory"
+            or family not in (0, socket.AF_INET, socket.AF_INET6)
+            or self._network.are_datagrams_real(local_addr, remote_addr)
+        ):
+            return await self._originals["create_datagram_endpoint"](  # type: ignore[no-any-return]
+                protocol_factory, local_addr, remote_addr, family=family, sock=sock, **options
+            )
+        if local_addr is None and remote_addr is None and not family:
+            raise ValueError("unexpected address family")
+        for address in (local_addr, remote_addr):
+            if address is not None and not (isinstance(address, tuple) and len(address) >= 2):
+                raise TypeError("2-tuple is expected")
+        return await self._network.open_datagrams(protocol_factory, local_addr, remote_addr, family)
 
     # What asks for a transport of the loop's own -----------------------------------------------
 

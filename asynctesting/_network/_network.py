@@ -1,8 +1,8 @@
 """The network of a test: it is entered, it is left, and says what is open.
 
 What it consists of stands in layers below: names in ``_names.py``, who listens in
-``_listening.py``, who is connected in ``_connecting.py``. How it gets between a loop and its users
-stands in ``_methods.py``, what happens to bytes in ``_pipe.py``.
+``_listening.py``, who is connected in ``_connecting.py``, datagrams in ``_datagrams.py``. How it
+gets between a loop and its users stands in ``_methods.py``, what happens to bytes in ``_pipe.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from . import _tls
-from ._connecting import Connecting
+from ._datagrams import Datagrams
 from ._guard import guard
 from ._hosts import TLSMode
 from ._methods import Methods
@@ -26,13 +26,13 @@ __unittest = True
 _TURNS_TO_END = 4
 
 
-class MemoryNetwork(Connecting):
+class MemoryNetwork(Datagrams):
     """A network in memory, under the public methods of the running event loop.
 
     While it is entered, the loop's ``create_connection()``, ``create_server()``,
     ``getaddrinfo()`` and their kin reach hosts of this network, whoever calls them: aiohttp,
     httpx, websockets or plain streams. Nothing leaves the process. On exit every connection is
-    aborted and every server closed.
+    aborted and every server closed. Datagrams have their endpoints likewise.
 
     It works as ``with`` and as ``async with``, on our loops, on stock ones and on uvloop's; after
     ``async with`` the ends of all connections have heard of it.
@@ -112,9 +112,10 @@ class MemoryNetwork(Connecting):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        had_endpoints = bool(self._endpoints)
         self.shut_down()
         for _ in range(_TURNS_TO_END):
-            had_any = bool(self._connections or self.real_transports)
+            had_any = bool(self._connections or had_endpoints or self.real_transports)
             await asyncio.sleep(0)
             if not had_any:
                 break
@@ -134,6 +135,8 @@ class MemoryNetwork(Connecting):
             server.close()
         for connection in self.connections:
             connection.abort()
+        for endpoint in self.endpoints:
+            endpoint.abort()
         for transport in list(self.real_transports):
             transport.abort()
         methods.restore()
@@ -142,8 +145,8 @@ class MemoryNetwork(Connecting):
 
     @property
     def has_open(self) -> bool:
-        """Whether anybody listens or is connected."""
-        return bool(self._servers or self._connections)
+        """Whether anybody listens, is connected, or takes datagrams."""
+        return bool(self._servers or self._connections or self._endpoints)
 
     def open_things(self) -> Iterator[tuple[Any, Context, Callable[[], None]]]:
         """Yield who listens and who is connected, the context that began it, and what ends it."""
@@ -152,6 +155,8 @@ class MemoryNetwork(Connecting):
         for connection in self.connections:
             own = connection.server if connection.client.is_closing() else connection.client
             yield own, own.context, connection.abort
+        for endpoint in self.endpoints:
+            yield endpoint, endpoint.context, endpoint.abort
 
     # TLS for clients that do it on their own -----------------------------------------------------
 
