@@ -144,7 +144,7 @@ class Clockwork:
         self._real_offset_ns = 0
         # A timer may be due already, so the loop has to look before it turns again.
         self._overdue = False
-        # Nothing but timers can decide what comes next; see _jump().
+        # Nothing but timers can decide what comes next: the loop may take the first one itself.
         self._only_timers = False
         self._driver: Driver | None = None
         self._thread = threading.get_ident()
@@ -289,21 +289,6 @@ class Clockwork:
         ready(timers.pop())
         self._see_whether_only_timers()
         return Idle.WOKEN
-
-    def _jump(self) -> tuple[list[TimerLike], bool] | None:
-        """Go to the next deadline and return what is due there; ``None`` if there is none.
-
-        What :meth:`_on_idle` does when ``_only_timers`` is true, at a fraction of the price.
-
-        Returns:
-            The timers, and whether all that are not cancelled have one callback.
-        """
-        first = self._timers.take_first()
-        if first is None:
-            return None
-        self._now_ns, timers, alike = first
-        self._now = self._now_ns / NS
-        return timers, alike
 
     def _real_delay(self) -> float | None:
         """Return the real seconds until the next timer or target of a clock in real mode."""

@@ -17,7 +17,7 @@ import threading
 import types
 import warnings
 from asyncio import events
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import Any
 
@@ -416,6 +416,26 @@ def living_threads() -> list[threading.Thread]:
     try:
         return list(threading._active.values())  # type: ignore[attr-defined]
     except (AttributeError, RuntimeError):  # renamed, or changed while it was copied
+        return threading.enumerate()
+
+
+def thread_tables() -> tuple[Mapping[Any, threading.Thread], Mapping[Any, threading.Thread]]:
+    """Return the tables of the threads that run, and of those that are being started.
+
+    They are always the same ones. Reading them is a tenth of ``enumerate()``.
+    """
+    try:
+        tables = threading._active, threading._limbo  # type: ignore[attr-defined]
+        if list(tables[0].values()) == threading.enumerate():
+            return tables
+    except (AttributeError, TypeError, RuntimeError):
+        pass
+    return _NoTable(), {}
+
+
+class _NoTable(dict[Any, threading.Thread]):
+    # What it has to say is asked for as it is asked for.
+    def values(self) -> Any:
         return threading.enumerate()
 
 

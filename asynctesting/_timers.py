@@ -53,9 +53,8 @@ class TimerQueue:
     def push(self, deadline_ns: int, timer: TimerLike) -> None:
         """Add *timer*, to be taken out once its deadline is the earliest."""
         timer._scheduled = True
-        found = self._timers.get(deadline_ns)
-        if found is None:
-            self._timers[deadline_ns] = timer
+        found = self._timers.setdefault(deadline_ns, timer)
+        if found is timer:
             _heappush(self._deadlines, deadline_ns)
         elif type(found) is list:
             found.append(timer)

@@ -327,10 +327,11 @@ class _LoopThatStops(VirtualEventLoop):
         return []
 
 
-def play_on_loop(program: Program) -> Log:
-    """Return what *program* logs on the event loop."""
+def play_on_loop(program: Program, *, debug: bool) -> Log:
+    """Return what *program* logs on the event loop, which in debug mode turns as asyncio has it."""
     clock = VirtualClock(start=0, mode=program.mode)
     loop = _LoopThatStops(clock)
+    loop.set_debug(debug)
     try:
         player = _Player(clock, asyncio.sleep)
         tasks = [

@@ -798,6 +798,34 @@ class LoopNamesTests(unittest.TestCase):
         self.assertEqual(left, [])
 
 
+class ThreadTableTests(unittest.TestCase):
+    """The tables of threads that ``threading`` keeps."""
+
+    def test_the_tables_are_those_of_the_interpreter(self) -> None:
+        """A thread appears in them when it runs, and goes when it ends."""
+        running, starting = _internals.thread_tables()
+        end = threading.Event()
+        thread = threading.Thread(target=end.wait, args=(10,))
+        thread.start()
+        during = [*running.values()]
+        end.set()
+        thread.join()
+
+        self.assertIn(thread, during)
+        self.assertNotIn(thread, running.values())
+        self.assertEqual([*running.values()], threading.enumerate())
+        self.assertNotIn(thread, starting.values())
+        self.assertIs(running, threading._active)  # type: ignore[attr-defined]
+
+    def test_without_them_threads_are_enumerated(self) -> None:
+        """The fallback, which is slower and no less true."""
+        with mock.patch.object(threading, "_limbo", None), mock.patch.object(threading, "_active"):
+            running, starting = _internals.thread_tables()
+
+        self.assertEqual([*running.values()], threading.enumerate())
+        self.assertFalse(starting)
+
+
 class MockTests(unittest.TestCase):
     """The private names of unittest.mock, and the methods of it that our mocks override."""
 

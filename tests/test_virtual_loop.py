@@ -10,6 +10,7 @@ import threading
 import time
 import unittest
 import warnings
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 from unittest import mock
@@ -54,7 +55,13 @@ class ModelTests(unittest.TestCase):
     @given(programs())
     def test_random_programs_do_what_the_model_says(self, program: Program) -> None:
         """With tasks and futures of asyncio, as with the toy of test_clock."""
-        self.assertEqual(play_on_loop(program), Model.play(program))
+        self.assertEqual(play_on_loop(program, debug=False), Model.play(program))
+
+    @settings(max_examples=50, deadline=None, derandomize=True, database=None)
+    @given(programs())
+    def test_and_so_they_do_in_debug_mode(self, program: Program) -> None:
+        """There the loop turns as asyncio has it, and not in its own way."""
+        self.assertEqual(play_on_loop(program, debug=True), Model.play(program))
 
 
 class LoopTests(LoopCase):
@@ -76,6 +83,53 @@ class LoopTests(LoopCase):
             loop.call_at(5, print)
             self.assertEqual(loop._scheduled, [])
             self.assertEqual(len(loop.clock._timers), 2)
+
+    def test_a_turn_is_what_it_is_in_asyncio(self) -> None:
+        """What is ready runs, but not what that makes ready; stop() lets the turn end."""
+        for debug in (False, True):
+            with self.subTest(debug=debug), virtual_loop() as loop:
+                loop.set_debug(debug)
+                seen: list[Any] = []
+                said = seen.append
+                loop.set_exception_handler(lambda _, context, said=said: said(context["message"]))
+                loop.call_soon(loop.call_soon, seen.append, "next turn")
+                loop.call_soon(seen.append, "cancelled").cancel()
+                loop.call_soon(loop.stop)
+                loop.call_soon(int, "x")
+                loop.call_soon(seen.append, "same turn")
+                loop.run_forever()
+
+                self.assertRegex(seen.pop(0), "^Exception in callback int")
+                self.assertEqual(seen, ["same turn"])
+                loop.call_soon(loop.stop)
+                loop.run_forever()
+                self.assertEqual(seen, ["same turn", "next turn"])
+
+    def test_a_loop_that_was_stopped_before_it_ran_turns_once(self) -> None:
+        """Time does not pass for it."""
+        with virtual_loop() as loop:
+            loop.call_later(5, print)
+            loop.stop()
+            loop.run_forever()
+
+            self.assertEqual(loop.clock.elapsed, 0)
+
+    def test_a_callback_is_let_go_after_its_turn(self) -> None:
+        """The turn keeps no handle, whose callback may hold a whole test."""
+
+        class Thing:
+            pass
+
+        with virtual_loop() as loop:
+            loop.set_debug(False)
+            thing = Thing()
+            gone = weakref.ref(thing)
+            loop.call_soon(loop.stop)
+            loop.call_soon(lambda thing: None, thing)
+            del thing
+            loop.run_forever()
+
+            self.assertIsNone(gone())
 
     def test_it_makes_a_clock_if_it_gets_none(self) -> None:
         """Which starts at real time."""

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .. import _internals
 from .._syscalls import (
     Rest,
     has_children,
@@ -32,6 +33,7 @@ _CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
 # The workers of a loop's default executor are called so, ours and the stock ones alike.
 _DEFAULT_POOL = "asyncio_"
 
+_RUNNING, _STARTING = _internals.thread_tables()
 # How many threads there are beside the main one; enumerating them takes a lock and a list.
 thread_count = getattr(_thread, "_count", lambda: 1)
 
@@ -63,9 +65,9 @@ class Threads:
 
     def foreign(self) -> list[threading.Thread]:
         """Return the living threads that were started since, less those of the house."""
-        known = threading.enumerate()
-        if known != self._known:
-            self._known = known
+        known = [*_RUNNING.values()]
+        if _STARTING or known != self._known:
+            known = self._known = threading.enumerate()
             own = threading.get_ident()
             self._foreign = [
                 t
