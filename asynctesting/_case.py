@@ -581,11 +581,12 @@ class AsyncTestCase(OwnFixtures, _Stock):
 
     def _asynctesting_judge_leaks(self, collector: Collector, raised: BaseException | None) -> None:
         outcome = self._outcome
-        verdict = collector.tell(str(self), self.id())
-        note_passed(self.id())
-        if outcome is not None and (outcome.expectedFailure or not outcome.success):
+        passed = outcome is None or bool(outcome.success and not outcome.expectedFailure)
+        verdict = collector.tell(str(self), self.id(), passed=passed)
+        if not passed:
             self._asynctesting_note_leaks(verdict, raised)
             return
+        note_passed(self.id())
         place = self._asynctesting_definition()
         with self._asynctesting_part():
             verdict.warn(place)

@@ -10,10 +10,12 @@ hides its connection, and that its socket.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import threading
 import warnings
 from asyncio.log import logger
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -37,6 +39,9 @@ _ADVICE = (
 _LEVEL_ADVICE = 'leaks = "warn" on the class only warns of them, "off" says nothing.'
 
 _BY = " by  "
+
+# Keys that stand for anything of a kind: a pipe does not say whose it is.
+_FAMILIES = {PROCESS: "processes", SESSION: "sessions"}
 
 # Which of two findings of one cause says more.
 _RANK = {
@@ -171,7 +176,7 @@ class Collector:
             for key in keys:
                 self._keys.setdefault(key, -1)  # allowed, and so is what comes of it
             return False
-        same = next((self._keys[key] for key in keys if key in self._keys), None)
+        same = self._known_cause(finding, keys)
         if same is None:
             same = len(self._findings)
             self._findings.append(finding)
@@ -180,6 +185,21 @@ class Collector:
         for key in keys:
             self._keys[key] = same
         return True
+
+    def _known_cause(self, finding: Finding, keys: tuple[Any, ...]) -> int | None:
+        """Return the number of the finding with the same cause, -1 if that is allowed."""
+        own = [key for key in keys if key not in _FAMILIES]
+        for key in (*own, *keys):
+            same = self._keys.get(key)
+            # The pipes of any process are told of with it; another process is another cause.
+            if same is None or (
+                own
+                and _FAMILIES.get(key) == finding.kind
+                and (same < 0 or self._findings[same].kind == finding.kind)
+            ):
+                continue
+            return same
+        return None
 
     # What arrives by itself ---------------------------------------------------------------------
 
@@ -222,13 +242,15 @@ class Collector:
         kind, name = _kind_of_resource(text, message.source)
         keys: tuple[Any, ...] = hooks.fd_in(text) if kind != "files" else ()
         if kind == "processes":
-            keys = (PROCESS,)
+            keys = (*_pid_in(text), PROCESS)
         elif kind == "sessions":
             keys = (SESSION,)
         # The line that let go of it last: of the user's, or it says nothing.
-        where = "" if is_plumbing(message.filename) else str(message.filename)
+        where = str(message.filename)
+        if is_plumbing(where) or _is_of(message.source, where):
+            where = ""
         finding = Finding(kind, name, _text_of_resource(text, where, message.lineno))
-        before = self._keys.get(keys[0]) if keys else None
+        before = self._keys.get(keys[0]) if keys and kind != "processes" else None
         if before is not None and before >= 0 and self._findings[before].kind == kind:
             keys = ()  # a number that was used again: two causes
         return self.add(finding, *keys) or self.policy.allows(finding)
@@ -327,13 +349,15 @@ class Collector:
         test_id: str,
         advice: str = _ADVICE,
         level_advice: str = _LEVEL_ADVICE,
+        *,
+        passed: bool = True,
     ) -> Verdict:
         """Return what is to be said of all this, by level, less what the ledger knows."""
         ledger = _settings.ledger()
         errors: list[Finding] = []
         warned: list[Finding] = []
         for finding in self.findings:
-            if ledger is not None and ledger.knows(test_id, finding):
+            if ledger is not None and ledger.knows(test_id, finding, passed=passed):
                 continue
             (errors if self.policy.judge(finding) == "error" else warned).append(finding)
         return Verdict(test, errors, warned, advice, [*_overdue(test_id, errors), level_advice])
@@ -371,7 +395,7 @@ class Verdict:
         count = len(self.errors)
         things = "1 thing was" if count == 1 else f"{count} things were"
         texts = [finding.text for finding in self.errors]
-        listed = "\n".join(indent(text.splitlines()) for text in texts)
+        listed = "\n".join(indent(text.splitlines()) for text in folded(texts))
         parts = [
             f"{things} left behind or hidden by {self.test}.\n\n{listed}\n\n{self._advice}",
             f"What is meant to live on can be allowed:\n    {allowance(self.errors)}",
@@ -391,8 +415,8 @@ class Verdict:
         Raises:
             LeakWarning: If the filters make errors of warnings.
         """
-        for finding in self.warned:
-            text = f"{self.test}: {finding.text}"
+        for found in folded([finding.text for finding in self.warned]):
+            text = f"{self.test}: {found}"
             if place is None:
                 warnings.warn(text, LeakWarning, stacklevel=2)
             else:
@@ -413,7 +437,7 @@ class Verdict:
         told = str(failure) if isinstance(failure, (StuckError, TimeLimitError)) else ""
         findings = [*self.errors, *self.warned]
         texts = [finding.text for finding in findings if not _is_told(finding, told)]
-        listed = "\n".join(indent(text.splitlines()) for text in texts)
+        listed = "\n".join(indent(text.splitlines()) for text in folded(texts))
         return f"The test has also left behind or hidden:\n{listed}" if texts else ""
 
     def log(self) -> None:
@@ -467,6 +491,18 @@ def note_passed(test_id: str) -> None:
     ledger = _settings.ledger()
     if ledger is not None:
         ledger.note_passed(test_id)
+
+
+def folded(texts: Iterable[str]) -> list[str]:
+    """Return each text once, with how often it was there.
+
+    Example:
+        >>> folded(["a call", "a task", "a call"])
+        ['2 times: a call', 'a task']
+    """
+    return [
+        text if count == 1 else f"{count} times: {text}" for text, count in Counter(texts).items()
+    ]
 
 
 def allowance(findings: Iterable[Finding]) -> str:
@@ -534,6 +570,20 @@ def _kind_of_resource(text: str, source: object) -> tuple[str, str]:
         if text.startswith(beginning):
             return kind, name
     return "resources", name
+
+
+_PID = re.compile(r"\b(?:subprocess |pid=)(\d+)")
+
+
+def _pid_in(text: str) -> tuple[tuple[str, int], ...]:
+    found = _PID.search(text)
+    return (("pid", int(found[1])),) if found else ()
+
+
+def _is_of(source: object, file: str) -> bool:
+    """Tell whether *file* is that of the class of *source*: a destructor's line says nothing."""
+    module = sys.modules.get(type(source).__module__)
+    return source is not None and getattr(module, "__file__", None) == file
 
 
 def _text_of_resource(text: str, file: str, line: int) -> str:

@@ -8,6 +8,7 @@ mended until its date fails again. The file is read by people, so it is TOML.
 from __future__ import annotations
 
 import datetime
+import re
 import tomllib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -110,16 +111,24 @@ class Ledger:
 
     # During the run -----------------------------------------------------------------------------
 
-    def knows(self, test: str, finding: Finding) -> bool:
-        """Tell whether *finding* is known and still tolerated; note that it was seen."""
+    def knows(self, test: str, finding: Finding, *, passed: bool = True) -> bool:
+        """Tell whether *finding* is known and still tolerated; note that it was seen.
+
+        Args:
+            test: Whose it is, by its id.
+            finding: What was found.
+            passed: Whether the test has passed otherwise. What one leaves behind because it was
+                cut short is nothing to write down.
+        """
         for entry in self.entries:
             if entry.covers(test, finding):
                 self.seen[entry] = None
                 if self.writing or not self._is_over(entry):
                     return True
-        if self.writing:
+        if self.writing and passed:
             self.new[Entry(test, finding.kind, _as_pattern(finding.name), "to be mended")] = None
-        return self.writing
+            return True
+        return False
 
     def overdue(self, test: str, finding: Finding) -> Entry | None:
         """Return the entry that has tolerated *finding* for too long, if there is one."""
@@ -196,12 +205,17 @@ def _parse(number: int, table: Any, path: Path) -> Entry:
     return Entry(table["test"], table["kind"], table["name"], table["reason"], until, sometimes)
 
 
+_TEMPORARY = re.compile(r"\btmp[a-z0-9_]{8}")
+
+
 def _as_pattern(name: str) -> str:
     """Write the name of a thing so that it means the same thing in the next run.
 
-    Numbers differ from run to run: ports, descriptors, the tasks that nobody has named.
+    Numbers differ from run to run: ports, descriptors, the tasks that nobody has named. So does
+    what ``tempfile`` makes up.
     """
-    pattern = "".join("*" if letter.isdigit() else letter for letter in name)
+    pattern = _TEMPORARY.sub("tmp*", name)
+    pattern = "".join("*" if letter.isdigit() else letter for letter in pattern)
     pattern = pattern.replace("[", "?")
     while "**" in pattern:
         pattern = pattern.replace("**", "*")

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from . import _kinds, _repeat, _settings, _strict
 from ._audit import hooks
+from ._leaks import folded
 from .errors import SettingError
 
 __unittest = True
@@ -222,7 +223,7 @@ class _Program(unittest.TestProgram):
         """Say what has come up that belongs to no test."""
         if hooks.run_level:
             print("outside of any test:", file=sys.stderr)
-            for text in hooks.run_level:
+            for text in folded(hooks.run_level):
                 print(f"  {text}", file=sys.stderr)
 
     def _settle_ledger(self) -> bool:

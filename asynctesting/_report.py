@@ -41,6 +41,8 @@ def definition(function: Any) -> Place:
     code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
     if code is None:
         return Place("<unknown>", 1, getattr(function, "__qualname__", repr(function)))
+    if code.co_name == "<lambda>":
+        return Place(code.co_filename, code.co_firstlineno, code.co_qualname)
     # With decorators the first line is the first of those; the def stands a little further down.
     for line in range(code.co_firstlineno, code.co_firstlineno + 20):
         if linecache.getline(code.co_filename, line).lstrip().startswith(("def ", "async def ")):

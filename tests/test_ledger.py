@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from asynctesting import SettingError
+from asynctesting import AsyncTestCase, SettingError, _settings
 from asynctesting._kinds import Finding
 from asynctesting._ledger import Entry, Ledger
+from tests.support import run_case
 
 KNOWN = '[[leak]]\ntest = "m.T.test_a"\nkind = "tasks"\nname = "poll-*"\nreason = "#12"\n'
 POLL = Finding("tasks", "poll-7", "task 'poll-7' waits")
@@ -82,6 +85,34 @@ class WritingTests(LedgerTestCase):
                 Entry("m.T.test_b", "servers", '*.*.*.*:* "x"', "to be mended"),
             ],
         )
+
+    def test_names_that_tempfile_makes_up(self) -> None:
+        """They are other ones in the next run."""
+        ledger = self.ledger("")
+        ledger.writing = True
+
+        ledger.knows("m.T.test_a", Finding("files", "/tmp/tmpab_x4k2q.sock", ""))
+        ledger.write()
+
+        found = Finding("files", "/tmp/tmpzz9yyxxq.sock", "")
+        self.assertTrue(Ledger.read(self.path).knows("m.T.test_a", found))
+
+    def test_what_a_failed_test_has_left(self) -> None:
+        """It was cut short: what is missing then is not gone, and what is left is not known."""
+
+        class Tests(AsyncTestCase):
+            async def test_a(self) -> None:
+                self.task = asyncio.create_task(asyncio.sleep(60), name="push")
+                self.fail("cut short")
+
+        ledger = self.ledger(KNOWN.replace("m.T.test_a", Tests("test_a").id()))
+        ledger.writing = True
+        with mock.patch.object(_settings, "ledger", lambda: ledger):
+            outcome = run_case(Tests, "test_a")
+        ledger.write()
+
+        self.assertIn("task 'push'", outcome.failures[0][1])
+        self.assertEqual([entry.name for entry in Ledger.read(self.path).entries], ["poll-*"])
 
 
 class ReadingTests(LedgerTestCase):

@@ -232,7 +232,7 @@ def _look_at_session(session: Any) -> Found | None:
         return None
     name = type(session).__name__
     text = f"client session {name} was not closed, and is still held"
-    return Found(session, Finding("sessions", name, text), (SESSION,))
+    return Found(session, Finding("sessions", name, text), (("id", id(session)), SESSION))
 
 
 _LOOKS: dict[type, _Look] = {
