@@ -5,10 +5,11 @@ imported with this module, and so is never by ``import asynctesting``.
 """
 
 from ._calls import Call, CallLog, CallResponse
+from ._differences import partial
 from ._exchanges import Exchange, WebSocketPeer, WebSocketStub
 from ._hosts import Host
 from ._net import HTTPNetwork
-from ._patterns import RequestPattern, partial
+from ._patterns import RequestPattern
 from ._replies import Reply, reply
 from ._servers import Server
 from ._stubs import Stub
