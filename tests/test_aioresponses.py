@@ -369,6 +369,23 @@ class RealStackTests(VirtualClockMixin, AsyncTestCase):
                 m.get(SHOP, response_class=aiohttp.ClientResponse)
             with self.assertRaisesRegex(ValueError, "a Content-Length of 9, and the body has 1"):
                 m.get(SHOP, body="x", headers={"Content-Length": "9"})
+            for arguments, message in (
+                ({"repeat": -1}, "repeat= is True, or how often"),
+                ({"status": "200"}, "status= needs a number"),
+                ({"status": 99}, "one of 200 to 599"),
+                ({"exception": 5}, "exception= needs an exception"),
+                ({"callback": 5}, "callback= needs a function"),
+                ({"body": {"a": 1}}, "JSON goes into payload="),
+            ):
+                with (
+                    self.subTest(**arguments),
+                    self.assertRaisesRegex((TypeError, ValueError), message),
+                ):
+                    m.get(SHOP, **arguments)
+            with self.assertRaisesRegex(TypeError, "a compiled pattern, got 5"):
+                m.get(5)  # type: ignore[arg-type]
+            with self.assertRaisesRegex(TypeError, "passthrough= needs a list"):
+                aioresponses(passthrough="http://127.0.0.1")
             with self.assertRaisesRegex(ValueError, "names no host"):
                 m.get(re.compile(".*"))
             with self.assertRaisesRegex(TypeError, "response_class="):

@@ -113,6 +113,11 @@ class IterationTests(AsyncTestCase):
         for position in (-1, 3):
             with self.assertRaisesRegex(ValueError, f"position {position}, and there are 2 items"):
                 async_iter("ab", raise_at={position: KeyError})
+        for make in (async_iter, async_gen):
+            with self.assertRaisesRegex(TypeError, "exceptions by position"):
+                make("ab", raise_at=KeyError)  # type: ignore[arg-type]
+            with self.assertRaisesRegex(TypeError, "needs items, such as a list, got 5"):
+                make(5)  # type: ignore[arg-type]
 
 
 class GeneratorTests(AsyncTestCase):

@@ -113,9 +113,12 @@ class ResponseTests(AsyncTestCase):
         """Are told before anything is sent."""
         with self.assertRaisesRegex(TypeError, "json= and text= each give one"):
             await http_response(json=1, text="a")
-        for status in (42, 101, 600, True):
+        for status in (42, 101, 600):
             with self.assertRaisesRegex(ValueError, "200 to 599"):
                 await http_response(status)
+        for wrong in (True, "200", None):
+            with self.assertRaisesRegex(TypeError, "a status is a number"):
+                await http_response(wrong)  # type: ignore[arg-type]
         for url in ("/relative", "ftp://a.test/", "http://10.0.0.1/"):
             with self.assertRaisesRegex(ValueError, "http_response\\(\\) needs"):
                 await http_response(url=url)
@@ -216,6 +219,13 @@ class SessionTests(AsyncTestCase):
         self.addCleanup(sys.modules.pop, "payments_under_test")
         with mock_client_session("payments_under_test") as session:
             self.assertIs(payments.aiohttp.ClientSession(), session)
+
+    def test_what_is_no_module(self) -> None:
+        """Such as a class, or nothing."""
+        for wrong in (None, aiohttp.ClientSession):
+            with self.subTest(wrong=wrong), self.assertRaisesRegex(TypeError, "needs a module"):
+                with mock_client_session(wrong):  # type: ignore[arg-type]
+                    pass
 
     def test_a_module_that_makes_none(self) -> None:
         """Patching it would change nothing."""

@@ -306,6 +306,30 @@ class NameTests(NetworkCase):
         flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
         self.assertEqual(await loop.getnameinfo(("192.0.2.2", 80), flags), ("192.0.2.2", "80"))
 
+    async def test_who_can_not_be_served(self) -> None:
+        """Names, ports and functions that can't be are told where they are given."""
+        for name in ("", "a b", "http://a.test", "a.test/x"):
+            with self.subTest(name=name), self.assertRaisesRegex(ValueError, "needs a name such"):
+                self.net.host(name)
+        with self.assertRaisesRegex(TypeError, "needs a name such"):
+            self.net.host(None)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(TypeError, r"write \['10\.0\.0\.1'\]"):
+            self.net.host("a.test", addresses="10.0.0.1")
+        for arguments, message in (
+            ((asyncio.Protocol, "a.test", -1), "needs a port"),
+            ((asyncio.Protocol, "a.test", "80"), "needs a port"),
+            ((None, "a.test", 80), "a function that makes a protocol"),
+        ):
+            with (
+                self.subTest(arguments=arguments),
+                self.assertRaisesRegex((TypeError, ValueError), message),
+            ):
+                await self.net.listen(*arguments)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(TypeError, "ssl= needs an ssl.SSLContext"):
+            await self.net.listen(asyncio.Protocol, "a.test", 1, ssl=True)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(OverflowError, "port must be 0-65535"):
+            await asyncio.start_server(asyncio.Protocol, "127.0.0.1", 70000)  # type: ignore[arg-type]
+
     async def test_a_host_is_declared_once(self) -> None:
         """The same name is the same host; what contradicts it is an error."""
         shop = self.net.host("shop.test", addresses=["203.0.113.1"])

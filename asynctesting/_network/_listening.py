@@ -72,8 +72,18 @@ class Listening(Names):
             start_serving: Whether connections are accepted at once.
 
         Raises:
+            TypeError: If *factory*, *port* or *ssl* is none.
+            ValueError: If there is no such port.
             OSError: If somebody listens there already.
         """
+        if not callable(factory):
+            raise TypeError(f"listen() needs a function that makes a protocol, got {factory!r}")
+        if isinstance(port, bool) or not isinstance(port, int):
+            raise TypeError(f"listen() needs a port, a number up to 65535, got {port!r}")
+        if not 0 <= port <= 65535:
+            raise ValueError(f"listen() needs a port, a number up to 65535, got {port!r}")
+        if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
+            raise TypeError(f"ssl= needs an ssl.SSLContext, got {ssl!r}")
         self.host(host)
         return await self.open_server(
             factory,
@@ -144,6 +154,8 @@ class Listening(Names):
         self, addresses: Sequence[str], port: int
     ) -> tuple[list[tuple[str, int]], list[Any]]:
         """Return where a server listens, and stand-ins for its sockets."""
+        if not 0 <= port <= 65535:
+            raise OverflowError("bind(): port must be 0-65535.")  # as the system says it
         number = port or self.free_port(addresses)
         sockets: list[Any] = [
             listening_socket(

@@ -80,12 +80,17 @@ class Names(Joint):
                 default it gets one of its own that is routed nowhere.
 
         Raises:
-            ValueError: If an address is none, or belongs to another host; or if the host has
-                other addresses already.
+            TypeError: If the name is none, or *addresses* is no list.
+            ValueError: If there is no such name, an address is none, or belongs to another host;
+                or if the host has other addresses already.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"a host needs a name such as 'api.example', got {name!r}")
         key = _addresses.plain(name)
-        if not key:
-            raise ValueError("a host needs a name")
+        if not key or set(key) & set(" /?#@"):
+            raise ValueError(f"a host needs a name such as 'api.example', got {name!r}")
+        if isinstance(addresses, str):
+            raise TypeError(f"addresses= needs a list, got {addresses!r}: write [{addresses!r}]")
         known = self._hosts.get(key)
         wanted = None if addresses is None else tuple(self._checked(a) for a in addresses)
         if known is not None:

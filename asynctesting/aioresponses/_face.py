@@ -62,6 +62,8 @@ class aioresponses:  # noqa: N801 - the name that suites import
         param: str | None = None,
         strict: bool = False,
     ) -> None:
+        if isinstance(passthrough, str):
+            raise TypeError(f"passthrough= needs a list of beginnings, got {passthrough!r}")
         self.passthrough = tuple(passthrough)
         self.passthrough_unmatched = passthrough_unmatched
         self.strict = strict
@@ -202,11 +204,13 @@ class aioresponses:  # noqa: N801 - the name that suites import
                 :class:`CallbackResult` or ``None`` for the response above.
 
         Raises:
-            TypeError: If *response_class* is given.
-            ValueError: If *headers* announce another length than the body has, or a pattern
-                meets ``passthrough_unmatched``.
+            TypeError: If *response_class* is given, or something is of a wrong type.
+            ValueError: If *status* or *repeat* can't be, *headers* announce another length than the
+                body has, or a pattern meets ``passthrough_unmatched``.
         """
         refuse_response_class(response_class)
+        if not isinstance(url, str | URL | re.Pattern):
+            raise TypeError(f"a URL is a string, a yarl.URL or a compiled pattern, got {url!r}")
         if isinstance(url, re.Pattern) and self.passthrough_unmatched:
             raise ValueError(
                 f"the pattern {url.pattern!r} names no host, so passthrough_unmatched=True can't "

@@ -46,6 +46,7 @@ class CallbackResult:
         reason: str | None = None,
     ) -> None:
         refuse_response_class(response_class)
+        _check_types(status, body)
         self.method = method
         self.status = status
         self.body = body if payload is None else json.dumps(payload)
@@ -74,6 +75,12 @@ class Match:
         callback: Callable[..., Any] | None,
         repeat: bool | int,
     ) -> None:
+        if isinstance(repeat, float | str) or repeat < 0:
+            raise ValueError(f"repeat= is True, or how often: a number, got {repeat!r}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback= needs a function of the URL, got {callback!r}")
+        if error is not None and not _is_exception(error):
+            raise TypeError(f"exception= needs an exception or a class of them, got {error!r}")
         self.url = url if isinstance(url, re.Pattern) else normal(URL(url))
         self.method = method.upper()
         self.reply = reply
@@ -110,6 +117,20 @@ def refuse_response_class(given: Any) -> None:
             "response_class= belongs to the session here, since it makes the responses: "
             f"aiohttp.ClientSession(response_class={given.__name__})"
         )
+
+
+def _is_exception(value: Any) -> bool:
+    cls = value if isinstance(value, type) else type(value)
+    return issubclass(cls, BaseException)
+
+
+def _check_types(status: Any, body: Any) -> None:
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise TypeError(f"status= needs a number such as 404, got {status!r}")
+    if not 200 <= status <= 599:
+        raise ValueError(f"status= needs one of 200 to 599, got {status!r}")
+    if not isinstance(body, str | bytes):
+        raise TypeError(f"body= needs text or bytes, got {body!r}. JSON goes into payload=")
 
 
 def _check_headers(headers: Any, body: str | bytes, method: str) -> Mapping[str, str]:

@@ -74,7 +74,9 @@ async def http_response(
 
     target = _check_url(URL(url), url)
     payload, kind = _check_body(json, text, body)
-    if isinstance(status, bool) or not 200 <= status <= 599:
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise TypeError(f"a status is a number such as 200 or 404, got {status!r}")
+    if not 200 <= status <= 599:
         raise ValueError(f"a response has a status of 200 to 599, got {status!r}")
     sent = {**({} if kind is None else {"Content-Type": kind}), **(headers or {})}
 
@@ -206,6 +208,11 @@ def mock_client_session(module: types.ModuleType | str) -> Iterator[Any]:
     import aiohttp
 
     target = importlib.import_module(module) if isinstance(module, str) else module
+    if not isinstance(target, types.ModuleType):
+        raise TypeError(
+            f"mock_client_session() needs a module, or its name such as 'shop.payments', got "
+            f"{module!r}"
+        )
     cls = autospec(aiohttp.ClientSession)
     session = cls.return_value
     session.closed = False

@@ -198,6 +198,8 @@ class async_iter(Generic[_T]):  # noqa: N801 - reads as a call
         checkpoint: bool = False,
         delay: float = 0.0,
     ) -> None:
+        if not isinstance(items, Iterable):
+            raise TypeError(f"what is iterated over needs items, such as a list, got {items!r}")
         self.items = list(items)
         self.begun = 0
         self.taken = 0
@@ -341,6 +343,10 @@ class async_gen(AsyncGenerator[_T, Any], Generic[_T]):  # noqa: N801 - reads as 
 def _check_positions(
     raise_at: Mapping[int, BaseException | type[BaseException]] | None, count: int
 ) -> dict[int, BaseException | type[BaseException]]:
+    if raise_at is not None and not isinstance(raise_at, Mapping):
+        raise TypeError(
+            f"raise_at= needs exceptions by position, such as {{1: OSError()}}, got {raise_at!r}"
+        )
     positions = dict(raise_at or {})
     for position in positions:
         if not 0 <= position <= count:
