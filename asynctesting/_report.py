@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import gc
 import inspect
 import linecache
@@ -83,14 +84,22 @@ _LIBRARY = tuple(
     for path in {os.path.dirname(os.__file__), os.path.dirname(asyncio.__file__)}
 )
 _PACKAGES = ("site-packages", "dist-packages")
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in _PACKAGES)
 _OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 
+@functools.lru_cache(maxsize=1024)
 def is_plumbing(file: str) -> bool:
     """Tell whether *file* belongs to us, to the standard library or to the interpreter."""
     if file.startswith(_OWN) or file.startswith("<frozen"):
         return True
     return file.startswith(_LIBRARY) and not any(name in file for name in _PACKAGES)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_users(file: str) -> bool:
+    """Tell whether *file* is the user's own: neither plumbing nor an installed package's."""
+    return not (is_plumbing(file) or any(name in file for name in _INSTALLED))
 
 
 def chain(awaitable: Any) -> list[tuple[CodeType, int]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Any
 
-from .._report import Place, chain, innermost_user_place, is_plumbing
+from .._report import Place, chain, innermost_user_place, is_users
 
 __unittest = True
 
@@ -17,7 +17,6 @@ Line = tuple[CodeType, int]
 #: A frame as cheap as it can be kept: its line is worked out when somebody asks.
 Step = tuple[CodeType, int]
 
-_PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 # Below these frames begins what a loop runs; above them stands who runs the loop.
 _LOOP_FRAMES = frozenset({"_run", "_run_once", "run_forever", "run_until_complete", "run"})
 _LOOP_FILES = os.path.join(os.path.dirname(asyncio.__file__), "")
@@ -71,5 +70,4 @@ def place_in(steps: list[Step], loop: Any) -> Place | None:
 
 
 def _is_users(line: Line) -> bool:
-    file = line[0].co_filename
-    return not (is_plumbing(file) or any(name in file for name in _PACKAGES))
+    return is_users(line[0].co_filename)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._report import Place, innermost_user_place, is_plumbing
+from .._report import Place, innermost_user_place, is_users
 from ..errors import NetworkVerdictError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ __unittest = True
 
 # The first bytes of a handshake, as they stand in the message of aiohttp's parser.
 _TLS_BEGINS = r"\x16\x03"
-_LIBRARIES = ("site-packages", "dist-packages")
 # What clients send again without asking, since it changes nothing.
 _REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
@@ -42,9 +41,9 @@ def user_place() -> Place | None:
     """Return the line of the user's code that runs now."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not is_plumbing(file) and not any(name in file for name in _LIBRARIES):
-            return Place(file, frame.f_lineno, frame.f_code.co_qualname)
+        code = frame.f_code
+        if is_users(code.co_filename):
+            return Place(code.co_filename, frame.f_lineno, code.co_qualname)
         frame = frame.f_back
     return None
 
