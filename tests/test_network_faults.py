@@ -540,7 +540,7 @@ class GuardTests(AsyncTestCase):
         async def answered(*args: Any, **kwargs: Any) -> Any:
             return answer
 
-        with mock.patch.dict(self.net.methods._originals, {"getaddrinfo": answered}):
+        with mock.patch.object(self.net.methods, "original", return_value=answered):
             infos = await loop.getaddrinfo("real.example", self.port)
         self.assertEqual(infos, answer)
         self.connect()

@@ -24,7 +24,7 @@ _NETS = (
 )
 
 #: From which address clients come to hosts that are not this machine.
-CLIENT = {4: "192.0.2.1", 6: "2001:db8::1"}
+CLIENT = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 
 _LOCAL_NAMES = frozenset(
     {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "localhost4"}
@@ -56,11 +56,6 @@ def literal(host: str) -> str | None:
         return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:
         return None
-
-
-def version(address: str) -> int:
-    """Return 4 or 6."""
-    return 6 if ":" in address else 4
 
 
 def family(address: str) -> socket.AddressFamily:

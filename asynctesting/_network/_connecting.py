@@ -35,8 +35,8 @@ class Connecting(Listening):
         super().__init__(*args)
         self._numbers = itertools.count(1)
         self._client_ports = itertools.count(_FIRST_CLIENT_PORT)
-        #: Clients' connections over real sockets, with transport="loopback".
-        self.real_transports: weakref.WeakSet[Any] = weakref.WeakSet()
+        # Clients' connections over real sockets, with transport="loopback".
+        self._real_transports: weakref.WeakSet[Any] | None = None
 
     def goes_real(self, address: str, port: int) -> bool:
         """Tell whether an address is reached for real: declared so, and nobody listens here."""
@@ -54,7 +54,7 @@ class Connecting(Listening):
             OSError: What the operating system raises where nobody does.
         """
         host = self._by_address.get(address)
-        if host is not None:
+        if host is not None and host.is_troubled:
             await host.reach(address, port)
         server = self._server_at(address, port)
         if server is None:
@@ -100,21 +100,20 @@ class Connecting(Listening):
                 server_hostname=server_hostname,
                 **(timeouts or {}),
             )
-            self.real_transports.add(transport)
+            if self._real_transports is None:
+                self._real_transports = weakref.WeakSet()
+            self._real_transports.add(transport)
             return transport, protocol
+        family = _addresses.family(address)
         if local is None:
-            own = (
-                address
-                if _addresses.is_loopback(address)
-                else _addresses.CLIENT[_addresses.version(address)]
-            )
-            local = (own, 0)
+            is_own = _addresses.is_loopback(address)
+            local = (address if is_own else _addresses.CLIENT[family], 0)
         source = _addresses.endpoint(local[0], local[1] or next(self._client_ports))
         target = f"{host.name if host is not None else address}:{port}"
         return await self.join(
             factory,
             server,
-            (_addresses.family(address), socket.SOCK_STREAM),
+            (family, socket.SOCK_STREAM),
             (source, _addresses.endpoint(address, port)),
             host=host,
             target=target,
@@ -144,46 +143,34 @@ class Connecting(Listening):
             self.loop, number, host, target, kind, names, contexts, self._on_gone
         )
         self._connections[number] = (connection, server)
-        secure, stripped = self._agree_on_tls(host, server, context, names[1])
-        extras: list[dict[str, Any]] = [{}, {}]
-        if stripped:
-            objects = (
-                _tls.StrippedTLS(context, server_hostname),
-                _tls.StrippedTLS(server.context, None),
-            )
-            extras = [
-                {
-                    "sslcontext": o.context or context,
-                    "ssl_object": o,
-                    "peercert": {},
-                    "cipher": o.cipher(),
-                    "compression": None,
-                }
-                for o in objects
-            ]
-            context = None
-        server.accept(connection, secure, extras[1])
-        connection.client.add_extra(extras[0])
+        client = connection.client
+        secure: ssl_module.SSLContext | None = None
+        if server.speaks_tls or context is not None:
+            secure, stripped = self._agree_on_tls(host, server, context)
+            if stripped:
+                connection.server.add_extra(_stripped(context, server.context, None))
+                client.add_extra(_stripped(context, context, server_hostname))
+                context = None
+        server.accept(connection, secure)
         try:
-            return await self._greet(
-                connection.client, protocol, context, server_hostname, timeouts
-            )
+            if context is not None:
+                return await self._greet(client, protocol, context, server_hostname, timeouts)
+            self.loop.call_soon(client.begin, protocol, context=client.context)
+            await asyncio.sleep(0)
+            return client, protocol
         except BaseException:
-            connection.client.abort()
+            client.abort()
             raise
 
     async def _greet(
         self,
         transport: MemoryTransport,
         protocol: Any,
-        context: ssl_module.SSLContext | None,
+        context: ssl_module.SSLContext,
         server_hostname: str | None,
         timeouts: dict[str, float | None],
     ) -> tuple[asyncio.Transport, Any]:
-        if context is None:
-            self.loop.call_soon(transport.begin, protocol, context=transport.context)
-            await asyncio.sleep(0)
-            return transport, protocol
+        """Do a real handshake above *transport*."""
         waiter: asyncio.Future[None] = self.loop.create_future()
         tls = tls_protocol(
             self.loop,
@@ -203,7 +190,6 @@ class Connecting(Listening):
         host: MemoryHost | None,
         server: MemoryServer,
         context: ssl_module.SSLContext | None,
-        name: Any,
     ) -> tuple[ssl_module.SSLContext | None, bool]:
         """Return with which context the server does TLS, and whether it is left out instead."""
         if not server.speaks_tls:
@@ -222,5 +208,19 @@ class Connecting(Listening):
         _, server = self._connections[connection.number]
         if end is connection.server:
             server.wake_waiters()
-        if connection.is_closed:
+        if connection.client.is_gone and connection.server.is_gone:
             del self._connections[connection.number]
+
+
+def _stripped(
+    wanted: ssl_module.SSLContext | None, own: ssl_module.SSLContext | None, name: str | None
+) -> dict[str, Any]:
+    """Return what an end of a connection tells of TLS that was left out."""
+    stand_in = _tls.StrippedTLS(own, name)
+    return {
+        "sslcontext": own or wanted,
+        "ssl_object": stand_in,
+        "peercert": {},
+        "cipher": stand_in.cipher(),
+        "compression": None,
+    }

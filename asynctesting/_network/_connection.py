@@ -68,16 +68,24 @@ class Connection(Joint):
         self._on_gone = on_gone
         link = None if host is None else host.current_link
         there, back = Pipe(loop, False, link), Pipe(loop, True, link)
-        ends = []
-        for context, (incoming, outgoing), (own, peer) in zip(
-            contexts, ((back, there), (there, back)), (names, names[::-1]), strict=True
-        ):
-            stand_in = MemorySocket(*kind, own, peer)
-            extra = {"socket": stand_in, "sockname": own, "peername": peer, EXTRA_NAME: self}
-            end = MemoryTransport(loop, context, incoming, outgoing, extra, self._one_is_gone)
-            stand_in.attach(end)
-            ends.append(end)
-        self.client, self.server = ends
+        own, peer = names
+        self.client = self._end(kind, own, peer, contexts[0], back, there)
+        self.server = self._end(kind, peer, own, contexts[1], there, back)
+
+    def _end(
+        self,
+        kind: tuple[int, int],
+        own: Any,
+        peer: Any,
+        context: Context,
+        incoming: Pipe,
+        outgoing: Pipe,
+    ) -> MemoryTransport:
+        stand_in = MemorySocket(*kind, own, peer)
+        extra = {"socket": stand_in, "sockname": own, "peername": peer, EXTRA_NAME: self}
+        end = MemoryTransport(self._loop, context, incoming, outgoing, extra, self._one_is_gone)
+        stand_in.attach(end)
+        return end
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else "open"
@@ -111,10 +119,11 @@ class Connection(Joint):
 
     def _one_is_gone(self, end: MemoryTransport) -> None:
         end.get_extra_info("socket").close()
-        if self.is_closed:
+        if self.client.is_gone and self.server.is_gone:
             if self.host is not None:
                 sent = self.server.outgoing.passed
                 self.host.most_answered = max(self.host.most_answered, sent)
-            self.client.outgoing.stop()
-            self.server.outgoing.stop()
+            for each in (self.client, self.server):
+                each.outgoing.stop()
+                each.drop_extra(EXTRA_NAME)
         self._on_gone(self, end)

@@ -229,7 +229,7 @@ class Datagrams(Connecting):
     def _client_address(peer: str) -> str:
         if _addresses.is_loopback(peer):
             return peer
-        return _addresses.CLIENT[_addresses.version(peer)]
+        return _addresses.CLIENT[_addresses.family(peer)]
 
     def address_of(self, name: Any) -> Place:
         """Return address and port of a place to send to, by name or address, without waiting.

@@ -73,15 +73,19 @@ class _Guard:
     }
 
     def __init__(self) -> None:
-        self._lookups: dict[str, Any] = {}
+        # What stands in for the process's own functions, by name; made once, since every test that
+        # has a network puts them there and takes them away.
+        self._stand_ins: dict[str, Any] = {}
         self._networks: list[MemoryNetwork] = []
         self._lock = threading.Lock()
 
     def watch(self, network: MemoryNetwork) -> None:
         """Report to *network* from now on."""
         with self._lock:
-            self._keep(self._living())
-            self._keep([*self._networks, network])
+            living = self._living()
+            if len(living) < len(self._networks):
+                self._keep(living)
+            self._keep([*living, network])
 
     def forget(self, network: MemoryNetwork) -> None:
         """Report no more to *network*."""
@@ -93,32 +97,43 @@ class _Guard:
         before, self._networks = self._networks, networks
         if networks and not before:
             for name in self._METHODS:
-                setattr(socket.socket, name, self._watched(name))
-            for name, addresses in self._LOOKUPS.items():
-                lookup = self._watched_lookup(getattr(socket, name), addresses)
-                self._lookups[name] = lookup
-                setattr(socket, name, lookup)
+                setattr(socket.socket, name, self._stand_in(socket.socket, name))
+            for name in self._LOOKUPS:
+                setattr(socket, name, self._stand_in(socket, name))
             _resolver.redirect()
         elif before and not networks:
             for name in self._METHODS:
                 delattr(socket.socket, name)
-            for name, lookup in self._lookups.items():
+            for name in self._LOOKUPS:
+                lookup = self._stand_ins[name]
                 if getattr(socket, name) is lookup:  # and no mock that somebody still needs
                     setattr(socket, name, lookup.__wrapped__)
             _resolver.restore()
+
+    def _stand_in(self, owner: Any, name: str) -> Any:
+        """Return what watches a function as it is now."""
+        original = getattr(owner, name)
+        made = self._stand_ins.get(name)
+        if made is None or made.__wrapped__ is not original:
+            addresses = self._LOOKUPS.get(name)
+            made = (
+                self._watched(original)
+                if addresses is None
+                else self._watched_lookup(original, addresses)
+            )
+            self._stand_ins[name] = made
+        return made
 
     def _living(self) -> list[MemoryNetwork]:
         # One that was never left has come to its end with its loop.
         return [network for network in self._networks if not network.loop.is_closed()]
 
-    def _watched(self, name: str) -> Callable[..., Any]:
-        original: Any = getattr(socket.socket, name)
-
+    def _watched(self, original: Any) -> Callable[..., Any]:
+        @functools.wraps(original)
         def method(sock: socket.socket, *args: Any) -> Any:
             self._look(sock, args[-1] if args else None)
             return original(sock, *args)
 
-        method.__name__ = name
         return method
 
     def _watched_lookup(

@@ -6,6 +6,7 @@ import asyncio
 import enum
 import errno
 import socket
+import weakref
 from typing import TYPE_CHECKING, Literal
 
 from .._seconds import check_number
@@ -44,7 +45,8 @@ class MemoryHost:
     """
 
     def __init__(self, network: Names, name: str, addresses: tuple[str, ...]) -> None:
-        self._network = network
+        # Held weakly: a network that has been left goes at once, and not with the next collection.
+        self._network_of = weakref.ref(network)
         self.name = name
         self.addresses = addresses
         self._reach: dict[str, _Reach] = {}
@@ -62,9 +64,17 @@ class MemoryHost:
         return f"<MemoryHost {self.name!r} {', '.join(self.addresses)} {', '.join(states) or 'up'}>"
 
     @property
+    def _network(self) -> Names:
+        network = self._network_of()
+        if network is None:
+            raise RuntimeError(f"the network of host {self.name!r} has been left")
+        return network
+
+    @property
     def connections(self) -> list[Connection]:
         """The open connections to this host, the oldest first."""
-        return [c for c in self._network.connections if c.host is self]
+        network = self._network_of()
+        return [] if network is None else [c for c in network.connections if c.host is self]
 
     # Faults -------------------------------------------------------------------------------------
 
@@ -208,6 +218,11 @@ class MemoryHost:
         if self._dns_error is not None:
             raise gaierror(self._dns_error)
         return self.addresses
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether there is anything that may happen to who connects."""
+        return bool(self._reach) or self._link is not None
 
     async def reach(self, address: str, port: int) -> None:
         """Come through to one of the addresses.

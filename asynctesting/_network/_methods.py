@@ -7,7 +7,6 @@ for hosts of the network, and passes on to the loop's own what was declared to b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import functools
 import os
@@ -38,6 +37,12 @@ _NAMES = (
 _TIMEOUTS = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
 _CHUNK = 64 * 1024
 
+# A socket's family and kind as plain numbers.
+_FAMILY: Any = socket.SocketType.family.__get__
+_KIND: Any = socket.SocketType.type.__get__
+_STREAM = int(socket.SOCK_STREAM)
+_INTERNET = (int(socket.AF_INET), int(socket.AF_INET6))
+
 
 def network_of(loop: asyncio.AbstractEventLoop) -> MemoryNetwork | None:
     """Return the network that is entered on *loop*."""
@@ -50,12 +55,11 @@ class Methods:
     def __init__(self, network: MemoryNetwork, loop: asyncio.AbstractEventLoop) -> None:
         self._network = network
         self._loop = loop
-        self._before = {name: vars(loop)[name] for name in _NAMES if name in vars(loop)}
-        self._originals = {name: getattr(loop, name) for name in _NAMES}
-        # Sockets that were connected by sock_connect(): in memory, and to what.
+        own = vars(loop)
+        self._before = {name: own[name] for name in _NAMES if name in own}
+        # Sockets that were connected by sock_connect(), and to what: an address in memory, or, over
+        # real sockets, a server of the network.
         self._parked: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-        # Those that were connected to a server of the network over real sockets.
-        self._looped: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @classmethod
     def install(cls, network: MemoryNetwork, loop: asyncio.AbstractEventLoop) -> Methods:
@@ -71,22 +75,24 @@ class Methods:
             )
         methods = cls(network, loop)
         setattr(loop, _ATTRIBUTE, network)
-        for name in _NAMES:
-            setattr(loop, name, getattr(methods, name))
+        vars(loop).update({name: getattr(methods, name) for name in _NAMES})
         return methods
 
     def restore(self) -> None:
         """Give the loop its own methods back."""
-        vars(self._loop).pop(_ATTRIBUTE, None)
+        own = vars(self._loop)
+        own.pop(_ATTRIBUTE, None)
         for name in _NAMES:
-            if name in self._before:
-                setattr(self._loop, name, self._before[name])
-            else:
-                delattr(self._loop, name)
+            own.pop(name, None)
+        own.update(self._before)
 
     def original(self, name: str) -> Any:
         """Return a method as it was."""
-        return self._originals[name]
+        before = self._before.get(name)
+        if before is not None:
+            return before
+        kind = type(self._loop)
+        return getattr(kind, name).__get__(self._loop, kind)
 
     # Names --------------------------------------------------------------------------------------
 
@@ -119,18 +125,22 @@ class Methods:
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect a socket that somebody has made: what follows decides what becomes of it."""
         network = self._network
-        if sock.type != socket.SOCK_STREAM or sock.family not in (socket.AF_INET, socket.AF_INET6):
-            await self._originals["sock_connect"](sock, address)
+        # Of socket.socket's own properties each makes a member of an enumeration.
+        family = _FAMILY(sock)
+        if _KIND(sock) != _STREAM or family not in _INTERNET:
+            await self.original("sock_connect")(sock, address)
             return
-        infos = await network.look_up(address[0], address[1], sock.family, socket.SOCK_STREAM)
-        host, port = infos[0][4][:2]
+        host, port = address[:2]
+        if not network.is_plain_address(host, port, family):
+            infos = await network.look_up(host, port, family, socket.SOCK_STREAM)
+            host, port = infos[0][4][:2]
         if network.goes_real(host, port):
-            await self._originals["sock_connect"](sock, address)
+            await self.original("sock_connect")(sock, address)
             return
         _, server = await network.reach(host, port)
         if isinstance(server, LoopbackServer):
-            await self._originals["sock_connect"](sock, server.target_for(sock.family))
-            self._looped.add(sock)
+            await self.original("sock_connect")(sock, server.target_for(sock.family))
+            self._parked[sock] = server
         else:
             self._parked[sock] = (host, port)
 
@@ -153,14 +163,17 @@ class Methods:
         **timeouts: float | None,
     ) -> tuple[asyncio.Transport, Any]:
         """Connect to a host of the network, or for real to one that was declared to be."""
-        original = functools.partial(self._originals["create_connection"], protocol_factory)
         if sock is not None:
             parked = self._parked.pop(sock, None)
-            if parked is None:
-                if sock in self._looped and isinstance(ssl, ssl_module.SSLContext):
+            if not isinstance(parked, tuple):
+                if parked is not None and isinstance(ssl, ssl_module.SSLContext):
                     _tls.trust(ssl)
-                return await original(  # type: ignore[no-any-return]
-                    ssl=ssl, sock=sock, server_hostname=server_hostname, **timeouts
+                return await self.original("create_connection")(  # type: ignore[no-any-return]
+                    protocol_factory,
+                    ssl=ssl,
+                    sock=sock,
+                    server_hostname=server_hostname,
+                    **timeouts,
                 )
             if host is not None or port is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
@@ -177,7 +190,8 @@ class Methods:
                 infos = _addresses.interleave(infos)
             targets = [info[4][:2] for info in infos]
             if self._network.goes_real(*targets[0]):
-                return await original(  # type: ignore[no-any-return]
+                return await self.original("create_connection")(  # type: ignore[no-any-return]
+                    protocol_factory,
                     host,
                     port,
                     ssl=ssl,
@@ -213,7 +227,7 @@ class Methods:
         network = self._network
         name = _path(path)
         if sock is not None or network.is_real(name, None):
-            return await self._originals["create_unix_connection"](  # type: ignore[no-any-return]
+            return await self.original("create_unix_connection")(  # type: ignore[no-any-return]
                 protocol_factory,
                 path,
                 ssl=ssl,
@@ -328,7 +342,7 @@ class Methods:
             or family not in (0, socket.AF_INET, socket.AF_INET6)
             or self._network.are_datagrams_real(local_addr, remote_addr)
         ):
-            return await self._originals["create_datagram_endpoint"](  # type: ignore[no-any-return]
+            return await self.original("create_datagram_endpoint")(  # type: ignore[no-any-return]
                 protocol_factory, local_addr, remote_addr, family=family, sock=sock, **options
             )
         if local_addr is None and remote_addr is None and not family:
@@ -345,7 +359,7 @@ class Methods:
     ) -> int:
         """Send a file; in memory by reading and writing."""
         if not isinstance(transport, MemoryTransport):
-            sent: int = await self._originals["sendfile"](transport, file, offset, count, **options)
+            sent: int = await self.original("sendfile")(transport, file, offset, count, **options)
             return sent
         if transport.is_closing():
             raise RuntimeError("Transport is closing")
@@ -364,7 +378,7 @@ class Methods:
         self, transport: Any, protocol: Any, sslcontext: Any, **options: Any
     ) -> asyncio.Transport | None:
         """Begin TLS on a connection that is made, as asyncio does for its own transports."""
-        start: Any = self._originals["start_tls"]
+        start: Any = self.original("start_tls")
         if isinstance(transport, MemoryTransport):
             # uvloop wants transports of its own here; the stock method uses public ones only.
             stock: Any = asyncio.BaseEventLoop.start_tls
@@ -428,11 +442,11 @@ def _server_tls(ssl: Any) -> ssl_module.SSLContext | None:
 
 def _bound_name(sock: socket.socket) -> tuple[str, int] | None:
     """Return to what address a socket was bound before it was connected, if it was."""
-    with contextlib.suppress(OSError):
+    try:
         host, port = sock.getsockname()[:2]
-        if port:
-            return host, port
-    return None
+    except OSError:
+        return None
+    return (host, port) if port else None
 
 
 def _path(path: Any) -> str:

@@ -29,6 +29,10 @@ __unittest = True
 #: The addresses of this machine's own name.
 LOCAL = ("127.0.0.1", "::1")
 
+_CANONICAL = int(socket.AI_CANONNAME)
+_PASSIVE = int(socket.AI_PASSIVE)
+_NUMERIC = int(socket.AI_NUMERICHOST)
+
 
 class Names(Joint):
     """The hosts of a network by name and address."""
@@ -200,14 +204,15 @@ class Names(Joint):
         """
         name = _addresses.plain(host)
         number = _addresses.port_number(port)
+        flags = int(flags)  # a set of flags takes its time to be asked for one
         known = self._hosts.get(name)
         if known is not None:
             addresses: Iterable[str] = known.look_up()
         elif not name:
-            addresses = ("0.0.0.0", "::") if flags & socket.AI_PASSIVE else LOCAL
+            addresses = ("0.0.0.0", "::") if flags & _PASSIVE else LOCAL
         elif _addresses.literal(name) is not None:
             addresses = (name,)
-        elif flags & socket.AI_NUMERICHOST:
+        elif flags & _NUMERIC:
             raise gaierror()
         elif self.is_real(name, number) and not _addresses.is_local_name(name):
             return await self._look_up_for_real(name, number, family, kind, proto, flags)
@@ -215,11 +220,21 @@ class Names(Joint):
             addresses = LOCAL
         else:
             raise self._unknown(name, number)
-        canonical = name if flags & socket.AI_CANONNAME else ""
+        canonical = name if flags & _CANONICAL else ""
         infos = _addresses.infos(addresses, number, family, kind, proto, canonical)
         if not infos:
             raise gaierror()
         return infos
+
+    def is_plain_address(self, host: Any, port: Any, family: int) -> bool:
+        """Tell whether looking *host* and *port* up can yield nothing but what they are."""
+        return (
+            type(host) is str
+            and type(port) is int
+            and _addresses.literal(host) == host
+            and _addresses.family(host) == family
+            and host not in self._hosts
+        )
 
     def _unknown(self, name: str, port: int) -> socket.gaierror:
         self.note_undeclared("name looked up", name, port or None)

@@ -115,7 +115,7 @@ class MemoryNetwork(Datagrams):
         had_endpoints = bool(self._endpoints)
         self.shut_down()
         for _ in range(_TURNS_TO_END):
-            had_any = bool(self._connections or had_endpoints or self.real_transports)
+            had_any = bool(self._connections or had_endpoints or self._real_transports)
             await asyncio.sleep(0)
             if not had_any:
                 break
@@ -137,7 +137,7 @@ class MemoryNetwork(Datagrams):
             connection.abort()
         for endpoint in self.endpoints:
             endpoint.abort()
-        for transport in list(self.real_transports):
+        for transport in list(self._real_transports or ()):
             transport.abort()
         methods.restore()
 

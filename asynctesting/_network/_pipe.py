@@ -15,7 +15,7 @@ import asyncio
 import enum
 import errno
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._loop import Joint
 from ._link import READ_SIZE, WINDOW, Link
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 __unittest = True
 
 Chunk = bytes | memoryview
+
+
+class _Nobody:
+    """Stands at either end of a pipe when both have gone, so that nothing keeps anything alive."""
+
+    wants_to_read = False
+    is_gone = True
+
+    def after_flush(self) -> None:
+        """Do nothing."""
+
+
+_NOBODY: Any = _Nobody()
 
 
 class End(enum.Enum):
@@ -91,19 +104,25 @@ class Pipe(Joint):
 
     # At the sender ------------------------------------------------------------------------------
 
-    def send(self, data: bytes) -> None:
-        """Take *data* on its way, or into the backlog where there is no room."""
+    def send(self, data: bytes) -> int:
+        """Take *data* on its way, or into the backlog where there is no room.
+
+        Returns:
+            How many bytes are in the backlog now.
+        """
         size = len(data)
         if self._link is None and not self.backlog_size and size + self.unread <= WINDOW:
             self.passed += size
             self._arrived.append(data)
             self.unread += size
-            if not self._scheduled:
-                self._wake()
-            return
+            if not self._scheduled and self.receiver.wants_to_read:
+                self._scheduled = True
+                self._loop.call_soon(self._deliver, context=self.receiver.context)
+            return 0
         self._backlog.append(data)
         self.backlog_size += size
         self._push()
+        return self.backlog_size
 
     def finish(self, end: End) -> None:
         """Let *end* follow after what has been sent; the first one counts."""
@@ -186,8 +205,9 @@ class Pipe(Joint):
             return
         self._sent_end = end
         if link is None:
-            self._ended = end
-            self._wake()
+            if not self.receiver.is_gone or self._arrived:
+                self._ended = end
+                self._wake()
         else:
             self._transit.append((max(self._loop.time(), self._free_at) + link.latency, end))
             self._watch_transit()
@@ -243,16 +263,17 @@ class Pipe(Joint):
     def _deliver(self) -> None:
         self._scheduled = False
         receiver = self.receiver
-        if receiver.is_gone:
-            self._refuse()
-        elif not receiver.wants_to_read:
+        if not receiver.wants_to_read:
             pass
+        elif receiver.is_gone:
+            self._refuse()
         elif self._arrived:
             receiver.receive(self)
             if self.backlog_size:
                 self._push()
                 self.sender.after_flush()
-            self.resume()
+            if self._arrived or self._ended is not None:
+                self._wake()
         elif self._ended is End.EOF:
             self._ended = None
             receiver.receive_eof()
@@ -278,6 +299,9 @@ class Pipe(Joint):
         """Return what the receiver gets next, *limit* bytes at most."""
         arrived = self._arrived
         data = arrived.popleft()
+        if not arrived and type(data) is bytes and len(data) <= limit:
+            self.unread -= len(data)
+            return data
         if arrived and (self._link is None or self._link.segment is None):
             parts = [data]
             size = len(data)
@@ -298,7 +322,8 @@ class Pipe(Joint):
         self._refuse()
 
     def stop(self) -> None:
-        """Forget the timer: nothing goes through here any more."""
+        """Forget the timer and both ends: nothing goes through here any more."""
+        self.sender = self.receiver = _NOBODY
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -11,8 +11,8 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from .._internals import tls_protocol
-from ._connection import EXTRA_NAME, Connection
-from ._transport import MemorySocket, MemoryTransport, format_address
+from ._connection import Connection
+from ._transport import MemorySocket, format_address
 
 if TYPE_CHECKING:
     from ._listening import Listening
@@ -67,26 +67,23 @@ class MemoryServer(asyncio.AbstractServer):
         """Return a context for one more connection."""
         return self.run_in.copy()
 
-    def accept(
-        self, connection: Connection, secure: ssl.SSLContext | None, extra: dict[str, Any]
-    ) -> None:
+    def accept(self, connection: Connection, secure: ssl.SSLContext | None) -> None:
         """Serve a connection, soon.
 
         Args:
             connection: Whose server end it is.
             secure: The context of a real TLS handshake, ``None`` for none.
-            extra: What ``get_extra_info()`` of the server's transport answers beside the usual.
         """
         transport = connection.server
-        transport.add_extra(extra)
-        self._loop.call_soon(self._accept, transport, secure, context=transport.context)
+        self._loop.call_soon(self._accept, connection, secure, context=transport.context)
 
-    def _accept(self, transport: MemoryTransport, secure: ssl.SSLContext | None) -> None:
+    def _accept(self, connection: Connection, secure: ssl.SSLContext | None) -> None:
+        transport = connection.server
         try:
             protocol = self._factory()
             if secure is not None:
                 waiter = self._loop.create_future()
-                waiter.add_done_callback(functools.partial(self._after_handshake, transport))
+                waiter.add_done_callback(functools.partial(self._after_handshake, connection))
                 protocol = tls_protocol(
                     self._loop, protocol, secure, waiter, server_side=True, **self._timeouts
                 )
@@ -104,11 +101,11 @@ class MemoryServer(asyncio.AbstractServer):
         else:
             transport.begin(protocol)
 
-    def _after_handshake(self, transport: MemoryTransport, waiter: asyncio.Future[None]) -> None:
+    def _after_handshake(self, connection: Connection, waiter: asyncio.Future[None]) -> None:
         error = None if waiter.cancelled() else waiter.exception()
         # With a context of its own, a server may be meant to be refused.
         if isinstance(error, ssl.SSLError) and self.context is None:
-            self._network.note_handshake(transport.get_extra_info(EXTRA_NAME), error)
+            self._network.note_handshake(connection, error)
 
     # What asyncio.Server offers -----------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class MemoryTransport(asyncio.Transport):
         self.context = context
         self._incoming = incoming
         self.outgoing = outgoing
-        self._on_gone = on_gone
+        self._on_gone: Callable[[MemoryTransport], None] | None = on_gone
         self._protocol: Protocol | None = None
         self._is_buffered = False
         self._started = False
@@ -65,6 +65,8 @@ class MemoryTransport(asyncio.Transport):
         self._closing = False
         self._eof_sent = False
         self._eof_seen = False
+        #: Whether the pipe may deliver. Once gone, it may learn that.
+        self.wants_to_read = False
         # How many writes came after the connection was lost; not 0 means that it is.
         self._lost = 0
         #: Whether ``connection_lost()`` has been called, or will be next.
@@ -91,11 +93,16 @@ class MemoryTransport(asyncio.Transport):
         if not self.is_gone:
             protocol.connection_made(self)
             self._started = True
+            self._see_whether_to_read()
             self._incoming.resume()
 
     def add_extra(self, extra: dict[str, Any]) -> None:
         """Have ``get_extra_info()`` answer these, too."""
         self._extra.update(extra)
+
+    def drop_extra(self, name: str) -> None:
+        """Have ``get_extra_info()`` answer *name* no more."""
+        self._extra.pop(name, None)
 
     def set_protocol(self, protocol: Protocol) -> None:
         """Set who gets what arrives."""
@@ -109,12 +116,11 @@ class MemoryTransport(asyncio.Transport):
 
     # Reading ------------------------------------------------------------------------------------
 
-    @property
-    def wants_to_read(self) -> bool:
-        """Whether the pipe may deliver; once gone, it may learn that."""
-        if self.is_gone:
-            return True
-        return self._started and not (self._paused or self._closing or self._eof_seen)
+    def _see_whether_to_read(self) -> None:
+        # Asked for each message, and changed far more rarely.
+        self.wants_to_read = self.is_gone or (
+            self._started and not (self._paused or self._closing or self._eof_seen)
+        )
 
     @property
     def is_readable(self) -> bool:
@@ -129,11 +135,13 @@ class MemoryTransport(asyncio.Transport):
         """Let what arrives wait, and in the end its sender, too."""
         if not self._closing:
             self._paused = True
+            self._see_whether_to_read()
 
     def resume_reading(self) -> None:
         """Deliver again."""
         if not self._closing and self._paused:
             self._paused = False
+            self._see_whether_to_read()
             self._incoming.resume()
 
     def receive(self, pipe: Pipe) -> None:
@@ -160,6 +168,7 @@ class MemoryTransport(asyncio.Transport):
     def receive_eof(self) -> None:
         """Tell the protocol that nothing more will come."""
         self._eof_seen = True
+        self._see_whether_to_read()
         protocol: Any = self._protocol
         try:
             keep_open = protocol.eof_received()
@@ -190,8 +199,7 @@ class MemoryTransport(asyncio.Transport):
                 logger.warning("socket.send() raised exception.")
             self._lost += 1
             return
-        self.outgoing.send(data)
-        if self.outgoing.backlog_size > self._high:
+        if self.outgoing.send(data) > self._high:
             self._pause_writing()
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
@@ -287,6 +295,7 @@ class MemoryTransport(asyncio.Transport):
         """Close after what has been written; nothing is read any more."""
         if not self._closing:
             self._closing = True
+            self._see_whether_to_read()
             self.after_flush()
 
     def abort(self) -> None:
@@ -304,6 +313,7 @@ class MemoryTransport(asyncio.Transport):
             return
         self._lost = 1
         self._closing = True
+        self._see_whether_to_read()
         self.outgoing.drop_backlog()
         self._wake_drainer()
         self._loop.call_soon(self._call_connection_lost, error, context=self.context)
@@ -315,6 +325,7 @@ class MemoryTransport(asyncio.Transport):
         if self.is_gone:
             return
         self.is_gone = True
+        self._see_whether_to_read()
         protocol = self._protocol
         try:
             if protocol is not None:
@@ -322,7 +333,9 @@ class MemoryTransport(asyncio.Transport):
         finally:
             self._incoming.shut()
             self.outgoing.finish(End.EOF)
-            self._on_gone(self)
+            on_gone, self._on_gone = self._on_gone, None
+            if on_gone is not None:
+                on_gone(self)
             # Whoever keeps the transport does not keep the protocol.
             self._protocol = None
 
@@ -435,7 +448,8 @@ class MemorySocket:
             self._transport.write_eof()
 
     def close(self) -> None:
-        """Give the file descriptor back, if there is one."""
+        """Give the file descriptor back, if there is one, and belong to nobody."""
+        self._transport = None
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -53,10 +53,10 @@ class AnyHost(MemoryNetwork):
             self._answering.append(server)
         return server
 
-    def _agree_on_tls(self, host: Any, server: Any, context: Any, name: Any) -> tuple[Any, bool]:
+    def _agree_on_tls(self, host: Any, server: Any, context: Any) -> tuple[Any, bool]:
         if server in self._answering:
             return None, context is not None  # http and https alike
-        return super()._agree_on_tls(host, server, context, name)
+        return super()._agree_on_tls(host, server, context)
 
 
 # A session may outlive its mock, and remembers the addresses of names for a while. So a name has
