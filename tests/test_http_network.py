@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import re
 import unittest
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -721,6 +723,52 @@ class WebSocketTests(NetworkCase):
 
         with self.assertRaisesRegex(TimeoutError, "no websocket /ws has come within"):
             await socket.accepted(timeout=0.001)
+
+
+class GoneTests(AsyncTestCase):
+    async def test_a_network_that_was_left_goes_without_a_collection(self) -> None:
+        """A test leaves no garbage of ours behind, which would bring the next collection nearer."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+        async def answer(request: web.Request) -> web.Response:
+            return web.Response()
+
+        async def visit() -> list[weakref.ref[Any]]:
+            app = web.Application()
+            app.router.add_get("/", answer)
+            async with HTTPNetwork() as net:
+                host = net.host("http://stub.test")
+                host.get("/").respond()
+                server = await net.serve(app, "http://app.test")
+                for url in ("http://stub.test", "http://app.test"):
+                    async with net.client().get(url) as response:
+                        await response.read()
+                connections = net.wire.connections
+                self.assertEqual(len(connections), 2)
+                return [*map(weakref.ref, [net, net.wire, host, server, *connections])]
+
+        gone = await visit()
+        await asyncio.sleep(0)
+
+        self.assertEqual([ref() for ref in gone], [None] * 6)
+
+    async def test_whoever_keeps_a_host_keeps_its_network_while_it_is_entered(self) -> None:
+        """And is told when it comes too late."""
+        host = HTTPNetwork().enter().host("http://stub.test")
+        gc.collect()
+        host.get("/").respond(text="still here")
+
+        async with host.client() as session, session.get("/") as response:
+            self.assertEqual(await response.text(), "still here")
+        await host._net.leave()
+        gc.collect()
+
+        for late in (host.client, host.get):
+            with self.assertRaisesRegex(RuntimeError, "too late for http://stub.test"):
+                late()
+        self.assertEqual(host.calls[0].path, "/")
 
 
 class WhereTests(unittest.TestCase):

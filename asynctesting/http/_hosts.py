@@ -175,11 +175,8 @@ class Host(Listener):
     # The server ---------------------------------------------------------------------------------
 
     def _start_in_memory(self) -> None:
-        wire, tls = self._net.wire, self.url.scheme in ("https", "wss")
         self._server = listen(self._handle, StubRequest)
-        addresses = wire.addresses_of(self.url.host)
-        factory = watched(self._server, self)
-        wire.serve(factory, addresses, self.url.port or 80, context=None, speaks_tls=tls)
+        self._net._listen_in_memory(watched(self._server, self), self.url)
 
     async def _start(self) -> None:
         self._server = listen(self._handle, StubRequest)
@@ -188,9 +185,10 @@ class Host(Listener):
     async def _close(self) -> None:
         if self._starting is not None:
             await self._starting
-        if self._server is not None:
-            self._server.pre_shutdown()
-            await self._server.shutdown(0.05)
+        server, self._server = self._server, None
+        if server is not None:
+            server.pre_shutdown()
+            await server.shutdown(0.05)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = self._note(request)
@@ -207,7 +205,7 @@ class Host(Listener):
                 call.stub = stub
                 call.match_info = stub.pattern.match_path(call.target) or {}
                 request.found_in_path = call.match_info
-                if answer.handler is None:
+                if answer.handler is None and call._body is None:
                     await read_body(call, request)
             else:
                 await read_body(call, request)
@@ -216,8 +214,12 @@ class Host(Listener):
                 exchange = Exchange(call)
                 hand_over(exchange, self._waiting, self._takers)
                 answer = await exchange._answer
-            response = await give(answer, call, request)
-            if answer.handler is not None:
+            whole = answer.whole
+            if whole is not None:
+                response = whole.response()
+            else:
+                response = await give(answer, call, request)
+            if call._body is None:
                 await keep_body(call, request)
         except web.HTTPException as refusal:
             self._finish(call, refusal)
@@ -242,11 +244,14 @@ class Host(Listener):
         return await forward(self._net.wire, url, request)
 
     async def _find(self, call: Call, request: web.Request) -> Stub | None:
-        candidates = [stub for stub in self.stubs if stub.pattern.fits_head(call)]
-        if any(stub.pattern.needs_body for stub in candidates):
+        for stub in self.stubs:
+            pattern = stub.pattern
+            if not stub._is_left or not pattern.fits_head(call):
+                continue
+            if not pattern.needs_body:
+                return stub
             await read_body(call, request)
-        for stub in candidates:
-            if stub._is_left and (not stub.pattern.needs_body or stub.pattern.fits(call)):
+            if pattern.fits(call) and stub._is_left:  # it may have answered another meanwhile
                 return stub
         return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -40,16 +41,26 @@ class Listener:
     """
 
     def __init__(self, net: HTTPNetwork, url: URL, machine: MemoryHost | None) -> None:
-        self._net = net
+        # Held weakly: a network that has been left goes at once, and not with the next collection.
+        self._net_of = weakref.ref(net)
+        self._all_calls = net.calls
         self.url = url
         # There is none behind the servers of aiohttp's own test tools, which nobody else sees.
         self._machine: Any = machine
+        self._loop = net.wire.loop
         self.calls = CallLog(str(url))
         self.exceptions: list[BaseException] = []
         # Of those, what the test has not asked for, and how the verdict tells it. Not by exception:
         # not all of them can be hashed.
         self._reported: list[tuple[BaseException, str]] = []
         self._under_way: dict[Call, Any] = {}
+
+    @property
+    def _net(self) -> HTTPNetwork:
+        net = self._net_of()
+        if net is None:
+            raise RuntimeError(f"this came too late for {self.url}: the network has been left")
+        return net
 
     async def wait_calls(self, count: int = 1, *, timeout: Seconds | None = None) -> list[Call]:
         """Wait until it has had *count* requests in all; see :meth:`CallLog.wait`."""
@@ -160,11 +171,12 @@ class Listener:
             request.rel_url,
             request.headers,
             host=self.url,
-            started=self._net.wire.loop.time(),
+            body=None if request.body_exists else b"",
+            started=self._loop.time(),
             connection_id=0 if connection is None else connection.number,
         )
         self.calls._add(call)
-        self._net.calls._add(call)
+        self._all_calls._add(call)
         log: Any = request.protocol.logger
         if type(log) is ServerLog:
             log.call = call
@@ -172,14 +184,15 @@ class Listener:
 
     def _finish(self, call: Call, response: web.StreamResponse) -> None:
         body: Any = None
-        if isinstance(response, web.Response):
+        # Asking for the type itself spares an abstract base class its search.
+        if type(response) is web.Response or isinstance(response, web.Response):
             body = response.body
             if body is None:
                 body = b""
             elif not isinstance(body, bytes):
                 body = None
         call.response = CallResponse(response.status, response.headers, body)
-        call.finished = self._net.wire.loop.time()
+        call.finished = self._loop.time()
 
     def _note_raised(self, call: Call, request: web.BaseRequest, error: BaseException) -> bool:
         """Record what a handler raised; return whether that is a finding."""
@@ -242,11 +255,7 @@ async def read_body(call: Call, request: web.BaseRequest) -> None:
 
 async def keep_body(call: Call, request: web.BaseRequest) -> None:
     """Keep the body that a handler has read, where it was read whole."""
-    if call._body is not None:
-        return
-    if not request.body_exists:
-        call._body = b""
-    elif request.content.at_eof():
+    if request.content.at_eof():
         # One that was read as a stream is not there any more.
         call._body = await request.read() or None
 

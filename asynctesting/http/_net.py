@@ -8,7 +8,6 @@ judged. Invariant: after it has been left nothing of it runs, whatever has faile
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from functools import partial
@@ -43,6 +42,7 @@ __unittest = True
 
 _E = TypeVar("_E", bound=BaseException)
 
+_SECURE = ("https", "wss")
 # How many turns of the loop it takes at most until the far end of a closed connection has seen that
 # and its handler has ended.
 _TURNS_TO_NOTICE = 20
@@ -107,7 +107,8 @@ class HTTPNetwork:
         # Behind aiohttp's own test servers.
         self._tested: list[Server] = []
         self._sessions: list[aiohttp.ClientSession] = []
-        self._stack = contextlib.AsyncExitStack()
+        # How what was begun for the habits of aiohttp's users is closed.
+        self._closers: list[Callable[[], Awaitable[Any]]] = []
         # What was asked for by an `await` that may have been forgotten.
         self._promised: dict[Server, str] = {}
         # For the verdict.
@@ -140,6 +141,7 @@ class HTTPNetwork:
                 "coroutine: in asyncSetUp() or in an 'async def' test, not in setUp()"
             )
         self.wire.__enter__()
+        self.wire.owner = self  # whoever keeps but a host of it keeps all of it
         self._state = "entered"
         return self
 
@@ -193,11 +195,13 @@ class HTTPNetwork:
                 await session.close()
             await self._settle()
             self._left_open = list(self._open_things())
-            await _collect(problems, self._stack.aclose())
+            for close in reversed(self._closers):
+                await _collect(problems, close())
             for server in reversed(self.servers):
                 await _collect(problems, server.close())
         finally:
             self._state = "over"
+            self.wire.owner = None
             await self.wire.__aexit__(None, None, None)
             for host in self.hosts:
                 await host._close()
@@ -376,7 +380,7 @@ class HTTPNetwork:
         return server
 
     async def _start(self, server: Any, **options: Any) -> None:
-        self._stack.push_async_callback(server.close)
+        self._closers.append(server.close)
         await server.start_server(**options)
 
     async def aiohttp_client(self, app: Any, **options: Any) -> Any:
@@ -395,7 +399,7 @@ class HTTPNetwork:
             await self._start(server)
         client: Any = TestClient(server, **options)
         await client.start_server()
-        self._stack.push_async_callback(client.close)
+        self._closers.append(client.close)
         self._watch(server)
         return client
 
@@ -560,8 +564,17 @@ class HTTPNetwork:
     async def _listen(
         self, factory: Callable[[], asyncio.BaseProtocol], url: URL
     ) -> asyncio.AbstractServer:
-        return await self.wire.listen(
-            factory, name_of(url), port_of(url), tls=url.scheme in ("https", "wss")
+        if self.wire.transport == "memory":
+            return self._listen_in_memory(factory, url)
+        secure = url.scheme in _SECURE
+        return await self.wire.listen(factory, name_of(url), port_of(url), tls=secure)
+
+    def _listen_in_memory(
+        self, factory: Callable[[], asyncio.BaseProtocol], url: URL
+    ) -> asyncio.AbstractServer:
+        addresses = self.wire.addresses_of(name_of(url))
+        return self.wire.serve(
+            factory, addresses, port_of(url), context=None, speaks_tls=url.scheme in _SECURE
         )
 
 
@@ -572,6 +585,7 @@ class _Wire(MemoryNetwork):
         missed: Name and port, and the line of the user's code.
         handshakes: Texts about TLS that failed, and was not declared to.
         starting: Servers over real sockets that are about to listen.
+        owner: The network above, while it is entered.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -579,6 +593,7 @@ class _Wire(MemoryNetwork):
         self.missed: list[tuple[tuple[str, int], Place | None]] = []
         self.handshakes: list[str] = []
         self.starting: set[asyncio.Future[None]] = set()
+        self.owner: HTTPNetwork | None = None
 
     async def reach(self, address: str, port: int) -> Any:
         """Return who listens at an address; see :meth:`MemoryNetwork.reach`."""

@@ -119,8 +119,9 @@ class Server(Listener):
         self._listening = await self._net._listen(watched(server, self), self.url)
 
     async def _stop_listening(self) -> None:
-        if self._listening is not None:
-            self._listening.close()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.close()
 
     def _watch(self, server: web.Server) -> None:
         """Keep the log of a server that others have set up, and what its handlers raise."""
@@ -143,7 +144,8 @@ class Server(Listener):
                 lose_client(request, error)
                 return web.Response(status=500)
             finally:
-                await keep_body(call, request)
+                if call._body is None:
+                    await keep_body(call, request)
                 del self._under_way[call]
             if isinstance(response, web.StreamResponse):
                 self._finish(call, response)

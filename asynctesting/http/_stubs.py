@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,14 @@ class Answer:
     def is_left(self) -> bool:
         return self.count is None or self.given < self.count
 
+    @property
+    def whole(self) -> Reply | None:
+        """The reply, where it is a whole response that comes at once and unbroken."""
+        reply = self.reply
+        if reply is None or reply.stream is not None or self.delay or self.fault:
+            return None
+        return reply
+
 
 class Stub:
     """Requests of a kind, and what answers them; made by a host's ``get()``, ``post()`` and so on.
@@ -69,7 +78,9 @@ class Stub:
     """
 
     def __init__(self, host: Any, pattern: RequestPattern, place: Place | None) -> None:
-        self._host = host
+        self._url = getattr(host, "url", None)
+        # Held weakly, as the host holds its stubs.
+        self._host_of = None if host is None else weakref.ref(host)
         self.pattern = pattern
         self.calls = CallLog(f"stub {pattern}")
         self._place = place
@@ -77,7 +88,7 @@ class Stub:
         self._optional = False
 
     def __repr__(self) -> str:
-        return f"<Stub {self.pattern} at {self._host.url}: {self._state()}>"
+        return f"<Stub {self.pattern} at {self._url}: {self._state()}>"
 
     # What to answer -----------------------------------------------------------------------------
 
@@ -165,7 +176,10 @@ class Stub:
 
         The network hides the host that it declares; this opens it for what the stub fits.
         """
-        return self._add(Answer(handler=self._host._forward))
+        host = None if self._host_of is None else self._host_of()
+        if host is None:
+            raise RuntimeError(f"pass_through() came too late: the network of {self!r} has gone")
+        return self._add(Answer(handler=host._forward))
 
     def _add(self, answer: Answer) -> Self:
         if self._answers and self._answers[-1].count is None:
@@ -327,7 +341,9 @@ class Stub:
 
     @property
     def _is_left(self) -> bool:
-        return not self._answers or any(answer.is_left for answer in self._answers)
+        answers = self._answers
+        # The last one is used up last, but for one of no calls at all.
+        return not answers or answers[-1].is_left or any(each.is_left for each in answers)
 
     @property
     def _is_owed(self) -> bool:
@@ -356,7 +372,9 @@ class Stub:
         """Return the answer for one more call, which counts from now on."""
         if not self._answers:
             self.respond()
-        answer = next(answer for answer in self._answers if answer.is_left)
+        for answer in self._answers:
+            if answer.is_left:
+                break
         answer.given += 1
         return answer
 

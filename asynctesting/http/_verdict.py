@@ -99,7 +99,7 @@ def describe_unused(stub: Stub) -> str:
     else:
         often = f"answered {len(stub.calls)} of {announced} calls"
     where = f"; made at  {stub._place}" if stub._place is not None else ""
-    return f"stub {stub.pattern} at {stub._host.url} {often}{where}"
+    return f"stub {stub.pattern} at {stub._url} {often}{where}"
 
 
 def describe_exception(what: str, error: BaseException) -> str:
