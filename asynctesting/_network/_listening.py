@@ -34,6 +34,8 @@ class Listening(Names):
         self._servers: dict[Any, MemoryServer] = {}
         self._once_served: set[Any] = set()
         self._free_ports = itertools.count(_FIRST_FREE_PORT)
+        #: The connection for which a server is just making a protocol.
+        self.accepting: Connection | None = None
 
     @property
     def servers(self) -> list[MemoryServer]:

@@ -80,7 +80,11 @@ class MemoryServer(asyncio.AbstractServer):
     def _accept(self, connection: Connection, secure: ssl.SSLContext | None) -> None:
         transport = connection.server
         try:
-            protocol = self._factory()
+            self._network.accepting = connection
+            try:
+                protocol = self._factory()
+            finally:
+                self._network.accepting = None
             if secure is not None:
                 waiter = self._loop.create_future()
                 waiter.add_done_callback(functools.partial(self._after_handshake, connection))

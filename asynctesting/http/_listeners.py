@@ -210,9 +210,8 @@ class Listener:
         self._report(error, text)
         return True
 
-    def _note_nonsense(self, error: Exception, transport: Any) -> None:
+    def _note_nonsense(self, error: Exception, connection: Any) -> None:
         """Record that something came which is no HTTP request."""
-        connection = None if transport is None else transport.get_extra_info(EXTRA_NAME)
         place = getattr(connection, "place", None)
         self._report(error, describe_nonsense(self.url, error, place))
 

@@ -7,6 +7,7 @@ where that shows. So each connection's logger is wrapped. Whatever it is told it
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,14 @@ class ServerLog:
         call: The last request that has come over the connection.
     """
 
-    __slots__ = ("_listener", "_logger", "_protocol", "call")
+    __slots__ = ("_connection_of", "_listener", "_logger", "call")
 
-    def __init__(self, listener: Listener, protocol: Any) -> None:
+    def __init__(self, listener: Listener, logger: Any) -> None:
         self._listener = listener
-        self._protocol = protocol
-        self._logger = protocol.logger
+        self._logger = logger
+        # Held weakly, and the protocol not at all, which would keep itself through its logger.
+        connection = listener._net.wire.accepting
+        self._connection_of = None if connection is None else weakref.ref(connection)
         self.call: Call | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -55,7 +58,7 @@ class ServerLog:
 
     def _look(self, error: Exception) -> None:
         if isinstance(error, HttpProcessingError):
-            self._listener._note_nonsense(error, self._protocol.transport)
+            self._listener._note_nonsense(error, self._connection_of and self._connection_of())
         elif self.call is not None and not self._listener._knows(error):
             what = f"{self.call}: its answer could not be sent:"
             self._listener._report(error, describe_exception(what, error))
@@ -66,7 +69,7 @@ def watched(server: web.Server, listener: Listener) -> Callable[[], Any]:
 
     def make() -> Any:
         protocol: Any = server()
-        protocol.logger = ServerLog(listener, protocol)
+        protocol.logger = ServerLog(listener, protocol.logger)
         return protocol
 
     return make
