@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ __unittest = True
 
 #: How many rows and arrows a picture has at most; the trace has all of them.
 ROWS, ARROWS = 120, 400
+#: How many characters of what was raised stand above the picture; all of them stand below it.
+VERDICT = 400
 
 _NAMES, _WIDTH, _HEIGHT, _TOP, _RIGHT = 260, 1180, 24, 30, 20
 
@@ -80,8 +83,9 @@ def _open_new(folder: Path, name: str) -> tuple[Path, TextIO]:
 def trace_of(test: str, timeline: Timeline) -> dict[str, object]:
     """Return the timeline in the Chrome trace format.
 
-    A track is a task, a slice is a wait, an instant is a step. Times are microseconds of the
-    virtual clock where there is one, and else real ones.
+    A track is a task, a slice is a wait, an instant is a step, and a flow leads from the task that
+    wakes, in the wait that it goes into then, to the next wait of the woken one. Times are
+    microseconds of the virtual clock where there is one, and else real ones.
     """
     events: list[dict[str, object]] = [
         {"ph": "M", "pid": 1, "tid": 0, "name": "process_name", "args": {"name": test}}
@@ -108,7 +112,7 @@ def trace_of(test: str, timeline: Timeline) -> dict[str, object]:
                     "args": facts,
                 }
             )
-        for bar in row.bars:
+        for bar, following in itertools.zip_longest(row.bars, row.bars[1:]):
             facts = {"at": bar.place}
             if bar.waker is not None:
                 facts["woken by"] = timeline.rows[bar.waker].name
@@ -127,7 +131,19 @@ def trace_of(test: str, timeline: Timeline) -> dict[str, object]:
             )
             if not bar.is_open:
                 events.append({"ph": "i", "s": "t", **track, "name": "step", "ts": end / 1e3})
+            # Flows join slices: one that has none at either end would point to nowhere.
+            if following and bar.waker not in (None, number) and _waits_then(timeline, bar):
+                flow = {"cat": "wake", "name": "wakes", "pid": 1, "id": bar.end.number}
+                at_end = {"ts": end / 1e3}
+                events.append({"ph": "s", **flow, "tid": bar.waker + 1, **at_end})
+                events.append({"ph": "f", **flow, "tid": number + 1, **at_end})
     return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+
+def _waits_then(timeline: Timeline, bar: Bar) -> bool:
+    waker = timeline.rows[bar.waker or 0]
+    begins = waker.bars[0].begin.number if waker.bars else bar.end.number
+    return begins < bar.end.number < waker.end.number
 
 
 # Page ------------------------------------------------------------------------------------------
@@ -157,11 +173,16 @@ def page(
         f"#axis-{key}:checked ~ .picture.{key} {{ display: block }}\n" for key, *_ in axes
     )
     facts = "".join(f"<li>{_text(line)}</li>" for line in timeline.clock)
+    if facts:
+        facts = f"<li>Clock:</li>{facts}"
     if timeline.not_recorded:
         facts += f"<li>steps: {_text(timeline.not_recorded)}</li>"
     if timeline.forgotten:
         facts += f"<li>only the last {len(timeline.steps):,} steps are remembered</li>"
     steps = "\n".join(timeline.last_steps(40))
+    bars = [bar for row in timeline.rows for bar in row.bars]
+    if len(verdict) > VERDICT:
+        verdict = f"{verdict[:VERDICT].rstrip()}…"
     return _PAGE.format(
         test=_text(test),
         verdict=_text(verdict),
@@ -172,9 +193,8 @@ def page(
             "ui.perfetto.dev.</p>" if trace else ""
         ),
         facts=f"<ul class=clock>{facts}</ul>" if facts else "",
-        choice=choice,
-        legend=_legend(timeline),
-        pictures=pictures,
+        picture=f'<div class="axes"><span>Axis:</span> {choice}\n{pictures}\n</div>\n'
+        f"{_legend(bars)}\n{_hint(timeline)}" if bars else "<p>No task has waited.</p>",
         texts="".join(f"<pre>{_text(text)}</pre>" for text in texts),
         steps=f"<details><summary>Last steps</summary><pre>{_text(steps)}</pre></details>"
         if steps else "",
@@ -229,18 +249,29 @@ def _seconds(
     return key, title, lambda moment: min(1.0, max(0.0, of(moment) / span)), marks
 
 
-def _legend(timeline: Timeline) -> str:
-    used = {bar.kind for row in timeline.rows for bar in row.bars}
+def _hint(timeline: Timeline) -> str:
+    hint = (
+        "A bar is a wait, a tick is a step, an arrow leads from the task that wakes to the one "
+        "that goes on. Point at anything to read more."
+    )
+    if any(row.in_cycle for row in timeline.rows):
+        hint += " ★ marks tasks that wait for each other."
+    return f'<p class="hint">{hint}</p>'
+
+
+def _legend(bars: list[Bar]) -> str:
+    used = {bar.kind for bar in bars}
     items = [
         f'<li><svg width="22" height="12" aria-hidden="true"><rect width="22" height="12" '
         f'class="{kind}"/></svg> {words}</li>'
         for kind, words in KINDS.items()
         if kind in used
     ]
-    items.append(
-        '<li><svg width="22" height="12" aria-hidden="true"><rect x="1" y="1" width="20" '
-        'height="10" class="open"/></svg> had not ended</li>'
-    )
+    if any(bar.is_open for bar in bars):
+        items.append(
+            '<li><svg width="22" height="12" aria-hidden="true"><rect x="1" y="1" width="20" '
+            'height="10" class="open"/></svg> had not ended</li>'
+        )
     return f"<ul class=legend><li>Waits for:</li>{''.join(items)}</ul>"
 
 
@@ -358,12 +389,7 @@ _PAGE = """\
 <section aria-label="Timeline">
 <h2>What happened</h2>
 {facts}
-<div class="axes"><span>Axis:</span> {choice}
-{pictures}
-</div>
-{legend}
-<p class="hint">A bar is a wait, a tick is a step, an arrow leads from the task that wakes to the
-one that goes on. Point at anything to read more. ★ marks tasks that wait for each other.</p>
+{picture}
 {trace}
 </section>
 <section aria-label="Failure">

@@ -7,6 +7,7 @@ in the terminal here and those of the report pages in :mod:`asynctesting._pages`
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -307,11 +308,11 @@ class Timeline:
         rows[1:] = sorted(rows[1:], key=lambda row: (not row.in_cycle, not row.is_pending))
         shown = rows[:most]
         names = [_shorten(_title(row), _NAME) for row in shown]
-        axis = _Axis(self, shown, columns - max(map(len, [*names, "virtual time"])) - 2)
+        axis = _Axis(self, shown, columns - max(map(width_of, [*names, "virtual time"])) - 2)
         indent = " " * (columns - axis.width)
         lines = [f"{axis.title:<{len(indent)}}{axis.ruler()}"]
         for name, row in zip(names, shown, strict=True):
-            lines.append(f"{name:<{len(indent)}}{axis.draw(row)}".rstrip())
+            lines.append(f"{_fitted(name, len(indent), ' ')}{axis.draw(row)}".rstrip())
         if len(rows) > most:
             left_out = sum(1 + row.alike for row in rows[most:])
             lines.append(f"... and {left_out} more tasks")
@@ -377,8 +378,11 @@ class _Axis:
             if begin == end:
                 cells[begin] = "|"
                 continue
-            text = f"{bar.label}"[: end - begin - 1].ljust(end - begin - 1, ".")
-            cells[begin:end] = f"|{text}"
+            # What takes two columns takes two cells, of which the second one is empty.
+            text = _fitted(_printable(bar.label), end - begin - 1, ".")
+            cells[begin:end] = itertools.chain(
+                "|", *((c, *[""] * (width_of(c) - 1)) for c in text if width_of(c))
+            )
             cells[end] = "!" if bar.is_open else "|"
         if not row.bars:
             cells[self.column(row.begin)] = "|"
@@ -397,16 +401,47 @@ def _on_line(width: int, marks: Iterable[tuple[int, str]]) -> str:
 
 def _title(row: Row) -> str:
     star = "*" if row.in_cycle else ""
-    return f"{star}{row.name}" + (f" (and {row.alike} more)" if row.alike else "")
+    return f"{star}{_printable(row.name)}" + (f" (and {row.alike} more)" if row.alike else "")
 
 
 def _shorten(text: str, width: int) -> str:
-    if len(text) <= width:
+    if width_of(text) <= width:
         return text
     head, _, more = text.rpartition(" (and ")
     tail = f" (and {more}" if head else ""
     room = max(4, width - len(tail))
-    return f"{(head or text)[: room - 1]}…{tail}"
+    return f"{_cut(head or text, room - 1)}…{tail}"
+
+
+def _printable(text: str) -> str:
+    """Write out what would break a line or the columns: a newline, a control character."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def width_of(text: str) -> int:
+    """Return how many columns *text* takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # few names need it
+
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    if text.isascii():
+        return text[:width]
+    taken = itertools.accumulate(map(width_of, text))
+    text = "".join(c for c, columns in zip(text, taken, strict=True) if columns <= width)
+    return text
+
+
+def _fitted(text: str, width: int, fill: str) -> str:
+    """Cut or fill *text* to *width* columns."""
+    text = _cut(text, width)
+    return text + fill * (width - width_of(text))
 
 
 # From steps to words ---------------------------------------------------------------------------

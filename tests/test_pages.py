@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,36 @@ class TraceTests(unittest.TestCase):
         self.assertEqual(names[1], "main")
         self.assertIn(NASTY, names.values())
         self.assertEqual({e["pid"] for e in events}, {1})
-        self.assertLessEqual({e["ph"] for e in events}, {"M", "X", "i"})
+        self.assertLessEqual({e["ph"] for e in events}, {"M", "X", "i", "s", "f"})
+
+    def test_flows_join_two_slices(self) -> None:
+        """The one that the waker goes into and the next one of the woken; each has both ends."""
+        trace = _pages.trace_of("a test", watch(busy))
+        tracks = slices_of(trace)
+        events: Any = trace["traceEvents"]
+        begins = {e["id"]: e for e in events if e["ph"] == "s"}
+        ends = {e["id"]: e for e in events if e["ph"] == "f"}
+        self.assertGreater(len(begins), 2)
+        self.assertEqual(begins.keys(), ends.keys())
+        for number, begin in begins.items():
+            end, at = ends[number], round(begin["ts"] * 1000)
+            self.assertEqual(begin["ts"], end["ts"])
+            self.assertNotEqual(begin["tid"], end["tid"])
+            self.assertTrue([s for s in tracks[begin["tid"]] if s[0] <= at <= s[1]])
+            self.assertTrue([s for s in tracks[end["tid"]] if s[0] >= at])
+
+    def test_each_event_has_what_the_format_asks_for(self) -> None:
+        """Its phase, its track, and, but for names, a time that is a number of microseconds."""
+        trace = _pages.trace_of("a test", watch(busy))
+        self.assertEqual(trace["displayTimeUnit"], "ms")
+        events: Any = trace["traceEvents"]
+        for event in json.loads(json.dumps(events)):
+            self.assertLessEqual({"ph", "pid", "tid", "name"}, event.keys())
+            if event["ph"] == "M":
+                continue
+            self.assertGreaterEqual(event["ts"], 0)
+            self.assertEqual("dur" in event, event["ph"] == "X")
+            self.assertEqual(event.get("s"), "t" if event["ph"] == "i" else None)
 
 
 class PageTests(unittest.TestCase):
@@ -87,6 +117,36 @@ class PageTests(unittest.TestCase):
         self.assertIn("&lt;script&gt;", page)
         self.assertNotIn("\x00", page)
         page.encode()
+
+    def test_a_long_verdict_is_cut_above_the_picture(self) -> None:
+        """All of it stands below."""
+        long = "x" * 3000
+        page = _pages.page("a test", long, [long], watch(busy))
+        self.assertIn(f'role="alert">{"x" * _pages.VERDICT}…</p>', page)
+        self.assertIn(f"<pre>{long}</pre>", page)
+
+    def test_a_test_that_has_waited_for_nothing_has_no_picture(self) -> None:
+        """An empty axis would say nothing."""
+
+        async def nothing() -> None: ...
+
+        page = self.page(watch(nothing))
+        self.assertIn("No task has waited.", page)
+        self.assertNotIn("<svg", page)
+        self.assertNotIn("Axis:", page)
+
+    def test_the_legend_tells_of_what_is_there(self) -> None:
+        """And of nothing else."""
+
+        async def nap() -> None:
+            await asyncio.sleep(1)
+
+        page = self.page(watch(nap))
+        self.assertIn("a time</li>", page)
+        self.assertNotIn("a lock or an event</li>", page)
+        self.assertNotIn("had not ended", page)
+        self.assertNotIn("★", page)
+        self.assertIn("had not ended", self.page())
 
     def test_every_picture_is_well_formed(self) -> None:
         """An axis each; the labels of screen readers and hover texts are there."""
@@ -304,3 +364,15 @@ class SettingTests(unittest.TestCase):
         )
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, r"^python -m asynctesting: --report must be a folder .*\n$")
+
+
+class DocsPictureTests(unittest.TestCase):
+    def test_the_picture_in_the_docs_is_that_of_their_example(self) -> None:
+        """Where it is not, run docs/draw_timeline.py and look at what has changed."""
+        path = ROOT / "docs" / "draw_timeline.py"
+        names: Any = runpy.run_path(str(path))
+
+        drawn = names["draw"]()
+
+        self.assertEqual(drawn, (names["HOWTO"] / "timeline.svg").read_text(encoding="utf-8"))
+        ElementTree.fromstring(drawn)

@@ -17,7 +17,7 @@ from asynctesting import (
 )
 from asynctesting._explain import graph_of, timeline_of
 from asynctesting._loop import LazyEventLoop
-from asynctesting._timeline import COLUMNS, KINDS, Timeline
+from asynctesting._timeline import COLUMNS, KINDS, Timeline, width_of
 from asynctesting._waits import WaitGraph
 from tests.support import (
     OutcomeAssertions,
@@ -232,6 +232,30 @@ class TerminalTests(TimelineCase):
                     lines = watch(main).draw()
                     self.assertLessEqual(max(map(len, lines)), COLUMNS - 2)
                     self.assertLessEqual(len(lines), 10)
+
+    def test_wide_characters_and_control_characters(self) -> None:
+        """A terminal gives ideographs two columns, marks none, and a newline a line."""
+
+        async def main() -> None:
+            gates = {"漢字" * 9: asyncio.Event()}
+            names = ("漢字の名前" * 9, "🦊 fox", "e\u0301" * 40, "new\nline\x00null", "")
+            for number, name in enumerate(names, 10):
+                kept.append(asyncio.create_task(asyncio.sleep(number), name=name))
+            kept.append(asyncio.create_task(wait_by_name(gates), name="plain"))
+            await asyncio.sleep(1)
+
+        async def wait_by_name(gates: dict[str, asyncio.Event]) -> None:
+            await gates["漢字" * 9].wait()
+
+        kept: list[asyncio.Task[Any]] = []
+        timeline = watch(main)
+        lines = timeline.draw(most=20)
+        self.assertEqual(len(lines), 1 + len(timeline.folded()))
+        ends = {width_of(line) for line in lines[1:] if line.endswith("!")}
+        self.assertEqual(ends, {COLUMNS - 2})
+        self.assertIn("new\\nline\\x00null", "\n".join(lines))
+        self.assertIn("漢字の名前漢字の名前漢… ", "\n".join(lines))
+        self.assertIn("Event 'gates['漢", "\n".join(lines))
 
     def test_an_empty_one(self) -> None:
         """A loop that has no task and has never had one."""
