@@ -67,6 +67,8 @@ class Phases:
     _error: BaseException | None = None
     _limit_error: TimeLimitError | None = None
     _stuck_error: Exception | None = None
+    # Why tasks that await each other can't be cancelled is part of an error already.
+    _circle_told = False
     # The phase is over; the scope is; a cancellation arrived between two phases; the owner or the
     # winding-down was left behind; the loop turns for us; it turns for the last time.
     _done = _ended = _missed = _given_up = _running = _winding_down = False
@@ -363,9 +365,16 @@ class Phases:
         if loop is not None and self._winding_down:
             self._given_up = True
             loop.stop()
-        elif self._stuck_error is None and owner is not None and not self._done:
+        elif loop and self._stuck_error is None and owner is not None and not self._done:
             self._stuck_error = error
-            owner.cancel()
+            try:
+                owner.cancel()
+            except RecursionError:
+                # Of tasks that await each other, each hands a cancellation on to the next one.
+                self._circle_told = True
+                self._abandon_owner()
+                self._given_up = True
+                loop.stop()
         else:
             self._abandon_owner()
             self._given_up = True
@@ -377,10 +386,11 @@ class Phases:
         if error is not None:
             graph, timeline = self._look()
             first = next(iter(graph.waits.values()), None)
+            still = "" if first is None else f", waits for {first.thing} now"
             self._limit_error = self._tell(
                 f"{self.name} took longer than its limit of {seconds(error.limit or 0)} and "
                 f"swallows its cancellation: it was cancelled in the {error.phase} phase, did not "
-                f"end within {seconds(self.watch.granted)}, and was left behind.",
+                f"end within {seconds(self.watch.granted)}{still}, and was left behind.",
                 None if first is None else first.place,
                 graph.lines(),
                 timeline,

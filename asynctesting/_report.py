@@ -145,11 +145,17 @@ def waiting_place(task: asyncio.Task[Any]) -> Place | None:
 
 
 def innermost_user_place(lines: Iterable[tuple[CodeType, int]]) -> Place | None:
-    """Return the last of *lines* that is the user's code."""
+    """Return the last of *lines* that is the user's code; of an installed package's, if none is."""
     place = None
+    is_own = False
     for code, line in lines:
-        if not is_plumbing(code.co_filename):
-            place = Place(code.co_filename, line, code.co_qualname)
+        file = code.co_filename
+        if is_plumbing(file):
+            continue
+        installed = any(f"{os.sep}{name}{os.sep}" in file for name in _PACKAGES)
+        if not (installed and is_own):
+            place = Place(file, line, code.co_qualname)
+            is_own = not installed
     return place
 
 

@@ -244,12 +244,20 @@ class Scope(Phases):
     def _cancel_tasks(
         self, loop: Loop, pending: list[asyncio.Task[Any]], problems: list[BaseException]
     ) -> None:
+        circular = []
         for task in pending:
-            task.cancel()
-        if not self._turn(loop, _all_done(pending), CANCEL_BUDGET):
-            stubborn = [task for task in pending if not task.done()]
+            try:
+                task.cancel()
+            except RecursionError:  # tasks that await each other hand it on without end
+                circular.append(task)
+        ending = [task for task in pending if task not in circular]
+        if ending and not self._turn(loop, _all_done(ending), CANCEL_BUDGET):
+            stubborn = [task for task in ending if not task.done()]
             problems.append(self._describe_stubborn(stubborn))
-            for task in stubborn:
+        if circular and not self._circle_told:
+            problems.append(self._describe_stubborn(circular))
+        for task in pending:
+            if not task.done():
                 abandon(task)
         for task in pending:
             if task.done() and not task.cancelled() and task.exception() is not None:

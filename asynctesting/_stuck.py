@@ -156,6 +156,8 @@ def find_deadlock(
         names = " -> ".join(repr(t.get_name()) for t in [*graph.cycle, graph.cycle[0]])
         verdict += f"\nThey wait for each other: {names}"
         advice = "Take locks in the same order everywhere."
+        if not any(graph.waits[task].held for task in graph.cycle):
+            advice = "None of them can end before the others do: let one end by itself."
     else:
         advice = "Whoever should set the event, release the lock or send the reply has ended."
     cycle = [task.get_name() for task in graph.cycle]

@@ -20,6 +20,7 @@ from types import FrameType, MethodType
 from typing import Any
 
 from ._executor import DaemonExecutor
+from ._recorder import made_at
 from ._report import Place, chain, is_plumbing, waiting_place
 from ._report import _awaited_by as awaited_by
 from ._timeline import Pending, kind_of
@@ -158,6 +159,8 @@ class WaitGraph:
         yield f"{first}{star}{wait}" + (f"   (and {more} more there)" if more else "")
         if wait.place is not None:
             yield f"{rest}    {wait.place}"
+        elif (made := made_at(task)) is not None:
+            yield f"{rest}    made at  {made}"
         below = [inner for inner in wait.for_tasks if inner in self.waits and inner not in seen]
         below_folded = list(self._folded(below, seen))
         for number, (inner, others) in enumerate(below_folded):
@@ -246,6 +249,8 @@ def _find_wait(task: Task, holders: dict[int, list[Task]]) -> Wait:
         return _wait_for_future(task, future, frames, place)
     held_by = holders.get(id(primitive), [])
     what = f"{type(primitive).__name__}{_named(primitive, frames)}"
+    if isinstance(primitive, asyncio.Barrier):
+        what += f", to which {primitive.n_waiting} of {primitive.parties} have come"
     return Wait(task, what, place, held_by, bool(held_by))
 
 

@@ -102,6 +102,26 @@ class HangTests(HangCase):
         for line in error.waiting[1:]:
             self.assertRegex(line, r"^'Task-\d+' waits for Lock 'target', held by 'Task-\d+'$")
 
+    def test_tasks_that_await_each_other(self) -> None:
+        """asyncio hands their cancellation on without end; that does not hide the verdict."""
+
+        class Case(Hanging):
+            async def test_it(self) -> None:
+                task = asyncio.current_task()
+                assert task is not None
+                await asyncio.create_task(self.wait_for(task), name="other")
+
+            async def wait_for(self, task: asyncio.Task[Any]) -> None:
+                await task
+
+        error = self.hang(
+            Case,
+            DeadlockError,
+            "They wait for each other: 'test_it' -> 'other' -> 'test_it'",
+            'await asyncio.create_task(self.wait_for(task), name="other")',
+        )
+        self.assertTrue(str(error).endswith("let one end by itself."), str(error))
+
     def test_one_lock_taken_twice(self) -> None:
         """A method that takes the lock calls another one that does."""
 

@@ -626,7 +626,8 @@ class StubbornTests(HurriedTests):
             run_case(Case),
             TimeLimitError,
             "test_it took longer than its limit of 20 s and swallows its cancellation: it was "
-            "cancelled in the test phase, did not end within 0.2 s, and was left behind.",
+            "cancelled in the test phase, did not end within 0.2 s, waits for "
+            "sleep(60) now, and was left behind.",
             "'test_it' waits for sleep(60)",
         )
         self.assertEqual(log, ["teardown"])

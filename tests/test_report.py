@@ -105,6 +105,23 @@ class PlumbingTests(unittest.TestCase):
         self.assertFalse(_report.is_plumbing("<string>"))
 
 
+class InnermostTests(unittest.TestCase):
+    def place(self, *files: str) -> str:
+        code = compile("", "", "exec")
+        found = _report.innermost_user_place((code.replace(co_filename=f), 1) for f in files)
+        return "" if found is None else os.path.basename(found.file)
+
+    def test_what_is_installed_gives_way_to_what_is_not(self) -> None:
+        """The line that one would change is where one's own code calls a package."""
+        installed = os.path.join(os.sep, "venv", "site-packages", "aiohttp", "client.py")
+        library = asyncio.tasks.__file__
+
+        self.assertEqual(self.place("test.py", "own.py", installed, library), "own.py")
+        self.assertEqual(self.place(installed, "own.py", installed), "own.py")
+        self.assertEqual(self.place(installed, library), "client.py")
+        self.assertEqual(self.place(library), "")
+
+
 class WaitingPlaceTests(unittest.IsolatedAsyncioTestCase):
     """Run on the stock case: what is under test here is what ours reports with."""
 

@@ -266,6 +266,23 @@ class TerminalTests(TimelineCase):
         self.assertEqual(len(timeline.draw()), 1)
 
 
+class TreeTests(OutcomeAssertions):
+    def test_a_task_without_a_line_of_its_own_has_that_which_made_it(self) -> None:
+        """All of its frames are the library's."""
+
+        class Case(AsyncTestCase):
+            async def test_it(self) -> None:
+                await asyncio.shield(asyncio.Event().wait())
+
+        with alone_in_process():
+            error = self.assertFailsWith(run_case(Case), DeadlockError)
+        self.assertRegex(
+            str(error),
+            r"└─ 'Task-\d+' waits for Event\n"
+            r" +made at  tests/test_timeline\.py:\d+   await asyncio\.shield\(",
+        )
+
+
 class ShapeTests(OutcomeAssertions):
     """The whole text of a failure, in its order."""
 

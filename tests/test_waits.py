@@ -7,6 +7,8 @@ import unittest
 from collections.abc import Coroutine
 from typing import Any
 
+import anyio
+
 from asynctesting._waits import WaitGraph, frames_of
 from tests.support import spin
 
@@ -36,6 +38,15 @@ class WaitCase(unittest.TestCase):
 
 
 class NameTests(WaitCase):
+    def test_a_package_that_waits_is_told_by_the_line_that_calls_it(self) -> None:
+        """One's own line can be changed, that of an installed package can't."""
+
+        async def own() -> None:
+            await anyio.Event().wait()
+
+        (wait,) = self.draw(own()).waits.values()
+        self.assertTrue(str(wait.place).endswith("   await anyio.Event().wait()"), wait.place)
+
     def test_a_lock_has_the_name_of_its_variable(self) -> None:
         """A local one of the code that awaits it."""
 
@@ -119,7 +130,7 @@ class NameTests(WaitCase):
             ),
             "'a' waits for Condition 'condition'",
             "'b' waits for Semaphore 'slots'",
-            "'c' waits for Barrier 'start'",
+            "'c' waits for Barrier 'start', to which 1 of 2 have come",
             "'d' waits for a future 'reply'",
             "'e' waits for Queue 'box'",
         )
@@ -264,6 +275,14 @@ class GraphTests(WaitCase):
         self.assertEqual(
             told, "'h' waits for Semaphore 'limit', held by 'a', 'b', 'c', 'd', 'e' and 2 more"
         )
+
+    def test_a_barrier_says_how_many_have_come(self) -> None:
+        """One is missing."""
+        barrier = asyncio.Barrier(3)
+        graph = self.draw(barrier.wait(), barrier.wait())
+
+        told = [f"'{n}' waits for Barrier, to which 2 of 3 have come" for n in "ab"]
+        self.assertTold(graph, *told)
 
     def test_no_circle_no_star(self) -> None:
         """A chain is none."""
