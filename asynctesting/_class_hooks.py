@@ -355,9 +355,9 @@ class ClassHooks(_Base):
                 # Told where that is left which has cancelled it.
 
     @classmethod
-    def _asynctesting_end_scope(cls) -> list[BaseException]:
-        """End the scope of the class in this thread, if it is open; return what was wrong."""
-        scope = cls._asynctesting_open_scope()
+    def _asynctesting_end_scope(cls, scope: WideScope | None = None) -> list[BaseException]:
+        """End the scope of the class, that of this thread if it is open; return what was wrong."""
+        scope = scope or cls._asynctesting_open_scope()
         if scope is None:
             return []
         problems: list[BaseException] = []
@@ -371,9 +371,9 @@ class ClassHooks(_Base):
         return problems
 
     @classmethod
-    def _asynctesting_end_class(cls) -> list[BaseException]:
+    def _asynctesting_end_class(cls, scope: WideScope | None = None) -> list[BaseException]:
         """End the class where no runner did; return what was wrong."""
-        problems = cls._asynctesting_end_scope()
+        problems = cls._asynctesting_end_scope(scope)
         if cls._class_cleanups:  # type: ignore[attr-defined]
             super().doClassCleanups()
             problems += [info[1] for info in cls.tearDown_exceptions]

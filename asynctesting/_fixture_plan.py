@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._fixtures import AsyncFixture, parameters_of
+from ._fixtures import AsyncFixture, needed_by_position, parameters_of
 from ._report import Place
 from .errors import FixtureError
 
@@ -166,7 +166,14 @@ class _Planner:
 
     def asked_by(self, test: str, function: Callable[..., Any]) -> tuple[tuple[str, Node], ...]:
         found = []
-        for parameter, needed in parameters_of(function)[0]:
+        parameters, takes_owner = parameters_of(function)
+        hidden = needed_by_position(function, takes_owner)
+        if hidden is not None and not _is_wrapped(function):
+            raise FixtureError(
+                f"{self._cls.__qualname__}.{test} takes {hidden!r} by its position only, and "
+                "fixtures are given by their names. Remove the '/' after it"
+            )
+        for parameter, needed in parameters:
             fixture = _static(self._cls, parameter)
             if isinstance(fixture, AsyncFixture):
                 found.append((parameter, self.node(parameter, fixture, ())))

@@ -53,6 +53,12 @@ class AsyncFixture(Generic[_T]):
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.parameters, self.takes_owner = parameters_of(function)
+        hidden = needed_by_position(function, self.takes_owner)
+        if hidden is not None:
+            raise FixtureError(
+                f"{self.label} takes {hidden!r} by its position only, and fixtures are given by "
+                "their names. Remove the '/' after it"
+            )
         first = next(iter(inspect.signature(function).parameters), None)
         if self.takes_owner and first == "self" and scope != "test":
             raise FixtureError(
@@ -252,6 +258,18 @@ class _Decorator:
     def __call__(self, function: Callable[..., _T], /) -> AsyncFixture[_T]: ...
     def __call__(self, function: Callable[..., Any], /) -> Any:
         """Make the fixture."""
+
+
+def needed_by_position(function: Callable[..., Any], takes_owner: bool) -> str | None:
+    """Return the first parameter, after its owner, that must be given but has no name to a call."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # built in
+        return None
+    for parameter in parameters[takes_owner:]:
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+            return parameter.name
+    return None
 
 
 def parameters_of(function: Callable[..., Any]) -> tuple[tuple[tuple[str, bool], ...], bool]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import _internals, _settings
 from ._audit import blocking, hooks
-from ._audit.loop import pending_findings
+from ._audit.loop import pending_findings, told_generators
 from ._audit.process import Snapshot, forget_files
 from ._audit.survivors import look_through
 from ._audit.things import PROCESS, SESSION, describe_coroutine
@@ -152,6 +152,8 @@ class Collector:
                 found = [left for left in found if id(left.thing) not in held]
             for left in found:
                 self.add(left.finding, *left.keys)
+                if left.finding.kind == "generators":
+                    told_generators.add(left.thing)
             if snapshot is not None and not window.is_shared:
                 for left in snapshot.changes(shared_loop=self.shared_loop):
                     self.add(left.finding, *left.keys)

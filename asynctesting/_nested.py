@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import _internals
 from ._audit.loop import Open, find_open, signal_finding, timer_finding, timers_of
 from ._audit.things import fd_of
+from ._executor import DaemonExecutor
 from ._held import held_by
 from ._loop import LazyEventLoop
 from ._phases import Loop, abandoned
@@ -43,6 +44,8 @@ class NestedScope(Scope):
     _patch: Any = None
     # Tasks of no known origin are ours if they were not there before.
     _tasks_before: Collection[asyncio.Task[Any]] = ()
+    # The loop's executor when a test began on it, if one had been made.
+    _executor_before: tuple[Any] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -103,6 +106,7 @@ class NestedScope(Scope):
             return
         self._owner = self._parking = self._job = None
         self._tasks_before = ()
+        self._executor_before = None
         self._give_loop_back()
         self._loop = None
 
@@ -155,9 +159,19 @@ class NestedScope(Scope):
                     collector.add(timer_finding(timer, level="error"))
                 timer.cancel()
         self._end_signal_handlers(loop)
+        self._end_own_executor(loop, problems)
         if open_here:
             # A transport that was aborted just now frees its socket in the next turn.
             self._turn(loop, asyncio.sleep(0), CANCEL_BUDGET)
+
+    def _end_own_executor(self, loop: Loop, problems: list[BaseException]) -> None:
+        """Wait for the jobs of an executor that the test has made the loop's, as its end would."""
+        executor, before = getattr(loop, "_default_executor", None), self._executor_before
+        if before is None or executor in before or isinstance(executor, DaemonExecutor):
+            return
+        loop.set_default_executor(before[0] or DaemonExecutor())
+        if not self._turn(loop, _shut_down(loop, executor), None):
+            problems.append(self._describe_jobs(["a job of the test's own executor"], own=False))
 
     def _end_signal_handlers(self, loop: Loop) -> None:
         for number, handle in _internals.signal_handlers_of(loop).items():
@@ -223,6 +237,7 @@ class InnerScope(NestedScope):
             self.collector.is_held = self._answered_for_around
             self.collector.begin()
         loop = self._loop = self._shared_loop = parent.get_loop()
+        self._executor_before = (getattr(loop, "_default_executor", None),)
         self._take_loop()
         self._loop_before = _settings_of(loop)
         self._tasks_before = set(_internals.tasks_of(loop))
@@ -289,6 +304,10 @@ class InnerScope(NestedScope):
                 and self._loop_before != _settings_of(loop)
             ):
                 _set_again(loop, *self._loop_before)
+
+
+async def _shut_down(loop: Loop, executor: Any) -> None:
+    await loop.run_in_executor(None, executor.shutdown)
 
 
 def _settings_of(loop: Any) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
 
-from ._fixture_plan import VALUES
+from ._fixture_plan import VALUES, missing_in_call
 from ._fixtures import AsyncFixture
 from ._lint import is_generator
 from .errors import SettingError, SilentPassError
@@ -251,7 +251,16 @@ def _with_values(function: Callable[..., Any], values: Mapping[str, Any]) -> Any
 
         @functools.wraps(function)
         async def test(self: Any, **fixtures: Any) -> Any:
-            return await function(self, **values, **fixtures)
+            try:
+                coroutine = function(self, **values, **fixtures)
+            except TypeError as error:
+                problem = None
+                if hasattr(type(self), "_asynctesting_value_of"):
+                    problem = missing_in_call(error, type(self), test)
+                if problem is None:
+                    raise
+                raise problem from None
+            return await coroutine
     else:
 
         @functools.wraps(function)

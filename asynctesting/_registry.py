@@ -58,7 +58,9 @@ class Options(NamedTuple):
 class Entry:
     """An open scope, and how it is ended."""
 
-    def __init__(self, scope: WideScope, finish: Callable[[], list[BaseException]]) -> None:
+    def __init__(
+        self, scope: WideScope, finish: Callable[[WideScope], list[BaseException]]
+    ) -> None:
         self.scope = scope
         self.finish = finish
         self.thread = threading.current_thread()
@@ -102,8 +104,17 @@ def _key(kind: str, where: object, loop_scope: str, options: Options) -> _Key:
 
 
 def find(cls: type, loop_scope: str, options: Options) -> WideScope | None:
-    """Return the scope of *cls* in this thread, if it is open."""
-    entry = _open.get(_key("class", cls, loop_scope, options))
+    """Return the scope of *cls* in this thread, or in one that has ended, if it is open."""
+    key = _key("class", cls, loop_scope, options)
+    entry = _open.get(key)
+    if entry is None:
+        # Some runners have a thread for each test, or for the set-up of a class.
+        left = (
+            entry
+            for other, entry in _open.items()
+            if other._replace(thread=key.thread) == key and not entry.thread.is_alive()
+        )
+        entry = next(left, None)
     return None if entry is None else entry.scope
 
 
@@ -111,7 +122,7 @@ def enter(
     cls: type,
     loop_scope: str,
     options: Options,
-    finish: Callable[[], list[BaseException]],
+    finish: Callable[[WideScope], list[BaseException]],
 ) -> WideScope:
     """Return the scope of *cls*, opened now with those around it unless they are open.
 
@@ -158,7 +169,7 @@ def _open_scope(
     key: _Key,
     options: Options,
     parent: WideScope | None,
-    finish: Callable[[], list[BaseException]] | None,
+    finish: Callable[[WideScope], list[BaseException]] | None,
 ) -> Entry:
     where = key.where
     if key.kind != "class":
@@ -172,7 +183,7 @@ def _open_scope(
         limit=options.limit,
         policy=options.policy,
     )
-    _open[key] = entry = Entry(scope, finish or scope.finish)
+    _open[key] = entry = Entry(scope, finish or WideScope.finish)
     _prepare_for_exit()
     if key.kind != "class":
         _arrange_end(entry)
@@ -234,7 +245,7 @@ def end_scopes(scopes: Iterable[WideScope]) -> list[Problem]:
             continue
         title = f"tearDown{key.kind.title()} ({_full_name(key)})"
         try:
-            problems += [(title, error) for error in entry.finish()]
+            problems += [(title, error) for error in entry.finish(scope)]
         except BaseException as error:
             problems.append((title, error))
         finally:

@@ -9,9 +9,11 @@ import datetime
 import gc
 import importlib.util
 import signal
+import threading
 import time
 import unittest
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -602,6 +604,60 @@ class IsolationTests(OutcomeAssertions):
         self.assertIn("timer would still call", blamed["test_1"])
         self.assertEqual(fired, [])
 
+    def test_a_generator_that_is_left(self) -> None:
+        """The test is told of it, and the class, on whose loop it still is, is not."""
+
+        async def numbers() -> AsyncIterator[int]:
+            yield 1
+
+        class Case(AsyncTestCase):
+            loop_scope = "class"
+            leaks = "error"
+
+            async def test_1(self) -> None:
+                self.numbers = numbers()
+                await anext(self.numbers)
+
+            async def test_2(self) -> None: ...
+
+        blamed = self.blamed(Case)
+
+        self.assertEqual(list(blamed), ["test_1"])
+        self.assertIn("async generator", blamed["test_1"])
+
+    def test_an_executor_of_the_tests_own(self) -> None:
+        """Its jobs are waited for, as on a loop of the test's own, and the next test has not it."""
+        ended: list[str] = []
+        found: list[str] = []
+
+        def job(name: str) -> None:
+            time.sleep(0.01)
+            ended.append(name)
+
+        class Case(AsyncTestCase):
+            loop_scope = "class"
+            leaks = "error"
+
+            async def test_1(self) -> None:
+                loop = asyncio.get_running_loop()
+                loop.set_default_executor(ThreadPoolExecutor(1, "own"))
+                self.job = loop.run_in_executor(None, job, "first")
+
+            async def test_2(self) -> None:
+                found.extend(ended)
+                found.append(await asyncio.to_thread(lambda: threading.current_thread().name))
+
+        for factory in (None, asyncio.SelectorEventLoop):
+            with self.subTest(factory=factory):
+                ended.clear()
+                found.clear()
+                Case.loop_factory = factory
+
+                outcome = run_all(Case)
+
+                self.assertEqual(outcome.raised, [], outcome.report)
+                self.assertEqual(found, ["first", "asyncio_0"])
+
     def test_a_server_that_is_left(self) -> None:
         """A server and its connections are closed, and reported by address."""
 
@@ -977,6 +1033,51 @@ class IsolationTests(OutcomeAssertions):
         with self.assertRaisesRegex(AssertionError, "1 != 2"):
             suite.debug()
         Case.doClassCleanups()
+
+
+class ThreadTests(OutcomeAssertions):
+    """A class whose scope was opened in a thread that has ended is ended all the same."""
+
+    def setUp(self) -> None:
+        self.log: list[str] = []
+        log = self.log
+
+        class Case(AsyncTestCase):
+            @classmethod
+            async def asyncSetUpClass(cls) -> None:
+                log.append("up")
+
+            @classmethod
+            async def asyncTearDownClass(cls) -> None:
+                await asyncio.sleep(0.001)
+                log.append("down")
+
+            async def test_it(self) -> None:
+                await asyncio.sleep(0.001)
+                log.append("test")
+
+        self.case = Case
+        self.outcome = Outcome()
+        thread = threading.Thread(target=Case("test_it").run, args=[self.outcome])
+        thread.start()
+        thread.join()
+        self.assertEqual(log, ["up", "test"])
+
+    def test_by_the_end_of_the_class(self) -> None:
+        """By its cleanups, in the main thread."""
+        with self.assertNoWarnings():
+            self.case.doClassCleanups()
+
+        self.assertEqual(self.log[2:], ["down"])
+        self.assertEqual(self.case.tearDown_exceptions, [])  # type: ignore[attr-defined]
+
+    def test_by_the_end_of_the_run(self) -> None:
+        """Where the runner knows no class fixtures."""
+        with self.assertNoWarnings():
+            self.outcome.stopTestRun()
+
+        self.assertEqual(self.log[2:], ["down"])
+        self.assertPassed(self.outcome)
 
 
 class OneTaskTests(OutcomeAssertions):

@@ -833,6 +833,25 @@ class MistakeTests(OutcomeAssertions):
         with self.assertRaisesRegex(FixtureError, "got 'text'"):
             async_fixture("text")  # type: ignore[arg-type]
 
+    def test_a_parameter_without_a_name(self) -> None:
+        """A fixture is given by its name, so what takes it by its position is refused at once."""
+        with self.assertRaisesRegex(FixtureError, "b takes 'a' by its position only.*the '/'"):
+
+            @async_fixture
+            async def b(self: Any, a: int, /) -> None: ...
+
+        with self.assertRaisesRegex(FixtureError, r"Case\.test_it takes 'a' by its position only"):
+
+            class Case(AsyncTestCase):
+                @async_fixture
+                async def a(self) -> int:
+                    return 1
+
+                async def test_it(self, a: int, /) -> None: ...
+
+        async_fixture(lambda self, /: 1)
+        async_fixture(lambda a=1, /: a)
+
 
 class YieldTests(FixtureAssertions):
     def test_a_generator_that_never_yields(self) -> None:

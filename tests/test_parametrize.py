@@ -12,6 +12,7 @@ from typing import Any
 
 from asynctesting import (
     AsyncTestCase,
+    FixtureError,
     SettingError,
     SilentPassError,
     TimeLimitError,
@@ -45,6 +46,33 @@ class TestsTests(OutcomeAssertions):
         self.assertEqual(outcome.raised, [])
         self.assertEqual(names_of(Case), ["test_buy__pot_2", "test_buy__tea_1"])
         self.assertEqual(sorted(seen), [("pot", 2), ("tea", 1)])
+
+    def test_a_fixture_that_is_not_there(self) -> None:
+        """It is said as for any other test; a TypeError of the test's own stays what it is."""
+
+        class Case(AsyncTestCase):
+            @parametrize("number", [1])
+            async def test_async(self, number: int, database: object) -> None: ...
+
+            @parametrize("number", [1])
+            def test_sync(self, number: int, database: object) -> None: ...
+
+            @parametrize("number", [1])
+            async def test_own(self, number: Any) -> None:
+                number + "tea"
+
+        class Stock(unittest.IsolatedAsyncioTestCase):
+            @parametrize("number", [1])
+            async def test_it(self, number: int, database: object) -> None: ...
+
+        for name in ("test_async__1", "test_sync__1"):
+            self.assertFailsWith(
+                run_case(Case, name),
+                FixtureError,
+                f"{name} asks for 'database', and the class has no fixture of that name",
+            )
+        self.assertFailsWith(run_case(Case, "test_own__1"), TypeError, "unsupported operand")
+        self.assertFailsWith(run_case(Stock, "test_it__1"), TypeError, "'database'")
 
     def test_a_plain_test_case(self) -> None:
         """It needs nothing of ours, and the failing one is told by its own name."""

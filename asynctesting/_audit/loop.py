@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any, NamedTuple
@@ -170,11 +171,15 @@ def timer_finding(timer: asyncio.TimerHandle, *, level: str | None = None) -> Fi
     return Finding("timers", name, f"timer would still call {text}", level=level)
 
 
+#: Async generators that a test was told of; a loop that lives on has them still.
+told_generators: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
 def generator_findings(loop: Loop) -> Iterator[Finding]:
-    """Describe the async generators that were begun on *loop* and not ended."""
+    """Describe the async generators that were begun on *loop*, not ended, and not told of yet."""
     for generator in _internals.generators_of(loop):
         frame = generator.ag_frame
-        if frame is not None and not generator.ag_running:
+        if frame is not None and not generator.ag_running and generator not in told_generators:
             name = generator.__qualname__
             place = Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
             text = f"async generator {name!r} was begun and not ended; it stands at  {place}"
