@@ -44,6 +44,18 @@ def _stdlib() -> Published:
     return Published(STDLIB, version, "IsolatedAsyncioTestCase", (), ("-m", "unittest", *modules))
 
 
+def _kubernetes() -> Published:
+    # Not those of its dynamic client, which ask a cluster.
+    modules = [f"config.{name}" for name in ("dateutil", "exec_provider", "google_auth",
+               "incluster_config", "kube_config", "openid")]  # fmt: skip
+    modules += ["stream.ws_client", "utils.create_from_yaml", "watch.watch"]
+    return Published(
+        "kubernetes_asyncio", "31.1.0", "IsolatedAsyncioTestCase", (),
+        ("-m", "unittest", *(f"kubernetes_asyncio.{module}_test" for module in modules)),
+        ("certifi", "python-dateutil", "pyyaml", "six", "urllib3"),
+    )  # fmt: skip
+
+
 def _moved(*names: str) -> tuple[Published, ...]:
     return tuple(suite for suite in MOVED if suite.folder in names)
 
@@ -61,6 +73,7 @@ SUITES = (
         ("-m", "unittest", "tests.test_aioresponses", "tests.test_compat"),
         ("aiohttp==3.13.5", "ddt"),
     ),
+    _kubernetes(),
     *_moved("aioitertools-0.11.0", "aiomultiprocess-0.9.0", "tornado-6.4"),
 )  # fmt: skip
 
