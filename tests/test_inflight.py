@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 import socket
@@ -18,10 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
-from asynctesting._inflight import _threads
+from asynctesting._inflight import _lookups, _threads
 from asynctesting._syscalls import Rest, rest_of_thread
 from asynctesting._virtual_loop import VirtualEventLoop
 from asynctesting.errors import GraceWarning
+from tests.support import OutcomeAssertions, run_python
 from tests.test_clock_probes import ProbeCase, clock_of_loop, outside_server
 
 REAL = 0.02
@@ -377,6 +380,107 @@ class ElderTests(ProbeCase):
             stop.set()
             elder.join()
         self.assertEqual(self.clock.elapsed, 3600)
+
+
+class LookupTests(ProbeCase, OutcomeAssertions):
+    """Name look-ups by aiodns, whose thread is not one of Python's."""
+
+    @unittest.skipUnless(importlib.util.find_spec("aiodns"), "aiodns is not installed")
+    def test_a_look_up_of_aiodns_holds_the_clock(self) -> None:
+        """Each of them, on a resolver that has been at rest for an hour, too."""
+        # In a process of its own: pycares leaves a thread behind. The name server's thread is
+        # older than the loop, and so holds nothing itself.
+        process = run_python(
+            """
+            import asyncio, socket, threading, time
+            import aiodns
+            from asynctesting import VirtualEventLoop
+
+            server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            server.bind(("127.0.0.1", 0))
+
+            def serve():
+                for _ in range(2):
+                    question, client = server.recvfrom(512)
+                    time.sleep(0.04)
+                    end = question.index(0, 12) + 5
+                    head = bytes.fromhex("8180 0001 0001 0000 0000")
+                    found = bytes.fromhex("c00c 0001 0001 0000003c 0004 0a010203")
+                    server.sendto(question[:2] + head + question[12:end] + found, client)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+
+            async def main():
+                host, port = server.getsockname()
+                resolver = aiodns.DNSResolver(nameservers=[f"{host}:{port}"], timeout=5, tries=1)
+                for name in ("one.test", "two.test"):
+                    async with asyncio.timeout(1):
+                        found = await resolver.getaddrinfo(name, family=socket.AF_INET)
+                    assert found.nodes[0].addr[0] == b"10.1.2.3"
+                    await asyncio.sleep(3600)
+                await resolver.close()
+                print("elapsed:", asyncio.get_running_loop().clock.elapsed)
+
+            with asyncio.Runner(loop_factory=VirtualEventLoop) as runner:
+                runner.run(main())
+            thread.join()
+            server.close()
+            """
+        )
+
+        self.assertRunsClean(process, "elapsed: 7200.0")
+
+    def test_a_resolver_like_that_of_aiodns(self) -> None:
+        """What it returns, and what becomes of it, is its own affair; the clock only waits."""
+
+        class Resolver:
+            @_told_as("query")
+            def query(self, host: str) -> asyncio.Future[str]:
+                loop = asyncio.get_running_loop()
+                future = loop.create_future()
+
+                def answer() -> None:
+                    time.sleep(REAL)
+                    with contextlib.suppress(RuntimeError):  # the one that was given up
+                        loop.call_soon_threadsafe(_resolve, future, host)
+
+                _thread.start_new_thread(answer, ())  # threading knows nothing of it
+                return future
+
+            @_told_as("query_dns")
+            def query_dns(self, host: str) -> str:
+                return host.upper()
+
+        async def main() -> None:
+            resolver = Resolver()
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualEventLoop)
+            async with asyncio.timeout(1):
+                self.assertEqual(await resolver.query("tea.test"), "tea.test")
+            self.assertEqual(resolver.query_dns("tea.test"), "TEA.TEST")
+            given_up = resolver.query("late.test")
+            [hold] = loop._outside.holds()
+            self.assertEqual(hold.what, "look-up query('late.test') of aiodns")
+            self.assertIn(hold.what, loop._outside.can_wake())
+            given_up.cancel()
+            await asyncio.sleep(0)
+            self.assertEqual(loop._outside.holds(), [])
+            beside = loop.clock.background(resolver.query("beside.test"))
+            self.assertEqual(loop._outside.holds(), [])
+            await beside
+
+        self.play(main())
+        self.assertEqual(self.clock.elapsed, 0)
+
+
+def _told_as(name: str) -> Callable[[Any], Any]:
+    return lambda method: _lookups._told(method, name)
+
+
+def _resolve(future: asyncio.Future[str], host: str) -> None:
+    if not future.done():
+        future.set_result(host)
 
 
 class AlarmTests(ProbeCase):

@@ -17,6 +17,7 @@ from .._syscalls import (
 )
 from ..errors import GraceWarning
 from ._hold import Hold, time_now
+from ._lookups import Lookups
 from ._sockets import File, Sockets
 from ._threads import Process, Threads, restless_threads, thread_count
 from ._work import Jobs, Processes
@@ -45,6 +46,7 @@ class Outside:
         #: How many jobs, processes and the like there are, sockets and threads left out.
         self.stirring = 0
         self.jobs = Jobs(self)
+        self.lookups = Lookups(self)
         self.processes = Processes(self)
         self.sockets = Sockets(clock)
         self.threads = Threads(clock, self.sockets, restless_threads())
@@ -82,6 +84,7 @@ class Outside:
         threads = list(self.threads.holds(clock.grace, clock.patience))
         found = list(self.sockets.holds())
         found += self._jobs(threads)
+        found += self.lookups.holds(clock._is_background)
         found += threads
         found += [Hold(what, f"the {what}") for what in self._counted]
         for transport in self.processes.alive():
@@ -184,6 +187,7 @@ class Outside:
         """Name everything outside that could still wake the loop."""
         found = [f"{len(self.sockets)} watched files"] * bool(self.sockets)
         found += self._counted
+        found += self.lookups.pending.values()
         found += [f"subprocess {t.get_pid()}" for t in self.processes.alive()]
         found += ["signal handlers"] * bool(getattr(self._loop, "_signal_handlers", None))
         if self.threads.can_go_on():
