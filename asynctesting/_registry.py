@@ -13,6 +13,7 @@ two; nobody ends a scope in which something is running; a forked child has none.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 from . import _settings
 from ._kinds import DEFAULT, Policy
+from ._repeat import repeat_command
 from ._results import Problem, hook, result_of_callers, target_of, tell
 from ._wide import WideScope
 from .errors import LateTeardownWarning
@@ -183,6 +185,11 @@ def _open_scope(
         limit=options.limit,
         policy=options.policy,
     )
+    if isinstance(where, type):
+        name = f"{where.__module__}.{where.__qualname__}"
+        scope.repeat = functools.partial(repeat_command, name)
+    elif key.kind == "module":
+        scope.repeat = functools.partial(repeat_command, str(where))
     _open[key] = entry = Entry(scope, finish or WideScope.finish)
     _prepare_for_exit()
     if key.kind != "class":

@@ -20,7 +20,8 @@ def repeat_command(test: str, environment: Mapping[str, str] = os.environ) -> st
     """Return what to type to run one test once more, or nothing where there is no way.
 
     Args:
-        test: The test's ``id()``: the names of its module, its class and its method.
+        test: The test's ``id()``: the names of its module, its class and its method; or less of
+            it, for what is common to a class or a module.
         environment: The process's; pytest tells in it which test it runs.
 
     Example:
@@ -38,8 +39,11 @@ def repeat_command(test: str, environment: Mapping[str, str] = os.environ) -> st
     }
     settings = "".join(f"{name}={shlex.quote(value)} " for name, value in ours.items())
     node = environment.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    if node and node.rpartition("::")[2] == test.rpartition(".")[2]:
-        return f"{settings}python -m pytest {shlex.quote(node)}"
+    names = node.split("::")
+    # A class fixture runs in the course of the class's first test.
+    for count in range(len(names), 1, -1):
+        if names[count - 1] == test.rpartition(".")[2]:
+            return f"{settings}python -m pytest {shlex.quote('::'.join(names[:count]))}"
     if "<locals>" in test:
         return ""  # a class that a function has made has no name on a command line
     if test.startswith("__main__."):
