@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import unittest
+from typing import Any
 
 from tests.migrate import RuleTestCase
 
@@ -234,6 +236,41 @@ class CaseTests(RuleTestCase):
             "import asynctest\nfrom asynctest import helpers\nx = helpers.exhaust_callbacks\n",
             (3, "exhaust-callbacks"),
         )
+
+    def test_a_value_for_one_call(self) -> None:
+        """return_once() becomes an iterator of the same values."""
+        before = """
+            from asynctest import CoroutineMock, return_once
+
+            load = CoroutineMock(side_effect=return_once(b"tea"))
+            more = CoroutineMock(side_effect=return_once(OSError, then=load))
+            last = CoroutineMock(side_effect=return_once(1, 2))
+        """
+        self.assertRewrites(
+            before,
+            """
+            import itertools
+            from unittest.mock import AsyncMock
+
+            load = AsyncMock(side_effect=itertools.chain([b"tea"], itertools.repeat(None)))
+            more = AsyncMock(side_effect=itertools.chain([OSError], itertools.repeat(load)))
+            last = AsyncMock(side_effect=itertools.chain([1], itertools.repeat(2)))
+            """,
+            *["side-effects"] * 3,
+        )
+        after, _ = self.migrated(before)
+        names: dict[str, Any] = {}
+        exec(after, names)
+
+        async def call(mock: Any, times: int) -> list[Any]:
+            return [await mock() for _ in range(times)]
+
+        self.assertEqual(asyncio.run(call(names["load"], 3)), [b"tea", None, None])
+        self.assertEqual(asyncio.run(call(names["last"], 3)), [1, 2, 2])
+        with self.assertRaises(OSError):
+            asyncio.run(call(names["more"], 1))
+        for line in ("x = return_once", "x = return_once(*values)", "x = return_once(1, **more)"):
+            self.assertLeaves(f"from asynctest import return_once\n{line}\n", (2, "return-once"))
 
     def test_the_default_loop(self) -> None:
         """It was one for the whole process, which a loop of the session is here."""

@@ -453,6 +453,26 @@ class NativeTests(RuleTestCase):
                 self.assertEqual([item.topic for item in findings], [topic])
                 self.assertEqual(after.splitlines()[findings[0].line - 1].strip(), body)
 
+    def test_options_of_asyncio_run(self) -> None:
+        """An await has none, so it is said which setting of the class stands for each."""
+        for call, text in (
+            ("asyncio.run(f(), debug=True)", "say 'loop_debug = True' in its class"),
+            ("asyncio.run(f(), loop_factory=g)", "'loop_factory = ...' in its class"),
+            ("asyncio.run(f(), **options)", "in another way than with one awaitable"),
+            ("run = asyncio.run", "in another way than with one awaitable"),
+        ):
+            with self.subTest(call=call):
+                _, (finding,) = self.migrated(
+                    "import asyncio, unittest\n\n"
+                    "class Tests(unittest.TestCase):\n"
+                    "    def test_it(self):\n"
+                    "        asyncio.run(f())\n\n"
+                    "    def test_that(self):\n"
+                    f"        {call}\n"
+                )
+                self.assertEqual(finding.topic, "other-loops")
+                self.assertIn(text, finding.text)
+
     def test_a_decorator_that_nobody_knows(self) -> None:
         """Whether it can wrap a coroutine function can't be seen."""
         self.assertLeaves(

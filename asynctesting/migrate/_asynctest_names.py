@@ -6,6 +6,7 @@ from ._model import Family
 
 CASE = "asynctest.TestCase"
 CLOCKED = "asynctest.ClockedTestCase"
+RETURN_ONCE = "asynctest.return_once"
 
 # A ClockedTestCase gets a virtual clock that starts at 0 and moves by hand only, and
 # `self.advance(seconds)` becomes `self.clock.advance(seconds)`.
@@ -42,9 +43,13 @@ NO_EQUIVALENT = {
     "asynctest.FunctionTestCase": ("function-test-case", "write the function as a method"),
     "asynctest.exhaust_callbacks": (
         "exhaust-callbacks",
-        "nothing says how long 'all callbacks' takes; await what the test waits for",
+        "nothing says how long 'all callbacks' takes; await what the test waits for, or, with "
+        "VirtualClockMixin, 'await self.clock.settle()', which ends when all tasks wait",
     ),
-    "asynctest.return_once": ("return-once", "write side_effect=[value, ...] instead"),
+    RETURN_ONCE: (
+        "return-once",
+        "only a call with a value, and perhaps another one for 'then', has an equivalent",
+    ),
     "asynctest.LIMITED": ("patch-scope", "no patch is undone while a coroutine is suspended"),
     "asynctest.GLOBAL": ("patch-scope", "stdlib patches have no scope; drop the argument"),
 }

@@ -15,6 +15,7 @@ from ._asynctest_names import (
     CLOCK_SETTINGS,
     CLOCKED,
     MOCKS,
+    RETURN_ONCE,
     UNITTEST,
     is_ours,
 )
@@ -104,6 +105,8 @@ class AsynctestRewriter(AwaitFixer):
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """Drop ``loop=self.loop`` from calls that have not taken it since Python 3.10."""
+        if not self.frozen and self.meaning_of(original_node.func) == RETURN_ONCE:
+            return self._value_once(original_node, updated_node)
         if self.frozen or self.meaning_of(original_node.func) not in _WITHOUT_LOOP:
             return updated_node
         kept = [
@@ -119,6 +122,18 @@ class AsynctestRewriter(AwaitFixer):
         if kept:
             kept[-1] = kept[-1].with_changes(comma=updated_node.args[-1].comma)
         return updated_node.with_changes(args=kept)
+
+    def _value_once(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
+        """Return the same values as ``return_once()`` gives, by itertools."""
+        self.gone(original.func)
+        value, *then = (argument.value for argument in updated.args)
+        after = then[0] if then else cst.Name("None")
+        itertools = self.module("itertools")
+        one = cst.List([cst.Element(value)])
+        repeat = cst.Call(cst.Attribute(itertools, cst.Name("repeat")), [cst.Arg(after)])
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        chain = cst.Attribute(itertools, cst.Name("chain"))
+        return cst.Call(chain, [cst.Arg(one, comma=comma), cst.Arg(repeat)])
 
     def _without_checks(self, updated: _Decorated, original: _Decorated) -> _Decorated:
         def goes(decorator: cst.Decorator) -> bool:

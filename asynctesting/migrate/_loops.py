@@ -152,6 +152,7 @@ class Reader:
         runs: Runs,
         known: set[int],
     ) -> Iterator[tuple[ast.AST, str, str]]:
+        called = {id(node.func): node for node in own if isinstance(node, ast.Call)}
         for node in own:
             if isinstance(node, ast.GeneratorExp) and any(
                 self.awaitable_of(deep, runs.own_loops) is not None for deep in ast.walk(node)
@@ -178,7 +179,7 @@ class Reader:
             if written in self.view.loopers:
                 yield node, "helpers", f"it calls {written}, which runs a loop itself"
             if self.view.names.resolve(dotted(node), self.path) == "asyncio.run":
-                yield node, "other-loops", "asyncio.run is used with more than one awaitable"
+                yield node, "other-loops", _why_kept(called.get(id(node)))
         for node in inner:
             if (isinstance(node, ast.Attribute) and node.attr == "run_until_complete") or (
                 self.awaitable_of(node, runs.own_loops) is not None
@@ -317,3 +318,19 @@ def is_loop_line(node: ast.stmt, loops: set[str], view: View, path: list[str]) -
 
 def _is_none(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
+
+
+_OPTIONS = {"debug": "loop_debug = True", "loop_factory": "loop_factory = ..."}
+
+
+def _why_kept(call: ast.Call | None) -> str:
+    """Say why a use of ``asyncio.run`` is left to a person."""
+    names = [keyword.arg or "" for keyword in call.keywords] if call is not None else []
+    if call is not None and len(call.args) == 1 and names and all(n in _OPTIONS for n in names):
+        options = " and ".join(f"{name}=" for name in names)
+        settings = " and ".join(f"'{_OPTIONS[name]}'" for name in names)
+        return (
+            f"asyncio.run() has {options} too, which an await has not; where the test needs it, "
+            f"say {settings} in its class, and take it out here"
+        )
+    return "asyncio.run is used in another way than with one awaitable"

@@ -20,6 +20,7 @@ from ._asynctest_names import (
     CLOCKED,
     MOCKS,
     NO_EQUIVALENT,
+    RETURN_ONCE,
     UNITTEST,
     is_ours,
 )
@@ -240,6 +241,10 @@ class _Visitor(Scoped):
             )  # fmt: skip
         full = self.resolve(node.func)
         keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if full == RETURN_ONCE and _is_plain_return_once(node):
+            for child in (*node.args, *keywords.values()):
+                self.visit(child)
+            return
         if full.startswith("asynctest.patch") and "scope" in keywords:
             self.block(node, "patch-scope", "stdlib patches have no scope")
         if full in ("asynctest.Mock", "asynctest.MagicMock") and "is_coroutine" in keywords:
@@ -359,3 +364,10 @@ def _has_plain_arguments(call: ast.Call, name: str) -> bool:
 
 def _dotted(node: ast.AST) -> str:
     return dotted_ast(node)
+
+
+def _is_plain_return_once(call: ast.Call) -> bool:
+    """Tell whether a call of return_once() has a value, perhaps another one, and nothing else."""
+    starred = any(isinstance(argument, ast.Starred) for argument in call.args)
+    names = [keyword.arg for keyword in call.keywords]
+    return not starred and (len(call.args), names) in ((1, []), (2, []), (1, ["then"]))
