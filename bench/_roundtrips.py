@@ -19,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 MIB = 1024 * 1024
+LONG = bytes(MIB)
 AT_ONCE = 100
 HOST = "http://shop.test"
 ANSWER = {"price": 3, "currency": "EUR"}
@@ -83,7 +84,7 @@ async def stubs_in_memory() -> AsyncIterator[tuple[Any, str]]:
     async with HTTPNetwork() as net:
         host = net.host(HOST)
         host.get("/price").respond(json=ANSWER).repeat().optional()
-        host.get("/stream").respond(body=bytes(MIB)).repeat().optional()
+        host.get("/stream").respond(body=LONG).repeat().optional()
         yield net.client(), HOST
 
 
@@ -113,7 +114,7 @@ async def aioresponses_mock() -> AsyncIterator[tuple[Any, str]]:
 
     with aioresponses() as mock:
         mock.get(f"{HOST}/price", payload=ANSWER, repeat=True)
-        mock.get(f"{HOST}/stream", body=bytes(MIB), repeat=True)
+        mock.get(f"{HOST}/stream", body=LONG, repeat=True)
         async with aiohttp.ClientSession() as session:
             yield session, HOST
 
@@ -149,8 +150,8 @@ async def at_once(reach: Any, count: int) -> float:
         return (time.process_time() - begin) / (count // AT_ONCE * AT_ONCE)
 
 
-async def whole(reach: Any, count: int) -> float:
-    """Set up, ask once and tear down, as a test does; return CPU seconds for all of it."""
+async def entered_and_left(reach: Any, count: int) -> float:
+    """Set up, ask once and tear down, again and again in one loop; return CPU seconds for it."""
     begin = 0.0
     for number in range(-10, count):
         if number == 0:
@@ -249,13 +250,20 @@ Job = Callable[[Any, int], Awaitable[float]]
 HTTP_JOBS: dict[str, Job] = {
     "sequential": sequential,
     "100 at once": at_once,
-    "whole test": whole,
+    "entered and left": entered_and_left,
     "1 MiB stream": stream,
 }
+#: The one job that is not done in a loop that runs already; see ``_roundtrip_tests.py``.
+WHOLE_TEST = "whole test"
 STREAM_JOBS: dict[str, Job] = {"line": lines, "1 MiB": bulk}
 JOBS: dict[str, Job] = {**HTTP_JOBS, **STREAM_JOBS}
 
 
 if __name__ == "__main__":
     _, contender, job, number = sys.argv
-    print(asyncio.run(JOBS[job](CONTENDERS[contender], int(number))))  # type: ignore[arg-type]
+    if job == WHOLE_TEST:
+        from _roundtrip_tests import run_whole_tests
+
+        print(run_whole_tests(contender, int(number)))
+    else:
+        print(asyncio.run(JOBS[job](CONTENDERS[contender], int(number))))  # type: ignore[arg-type]

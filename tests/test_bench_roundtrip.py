@@ -54,9 +54,9 @@ class RoundTripTests(unittest.TestCase):
 
         answer = json.loads(run.stdout)["contenders"]
         self.assertEqual(set(answer), {"ours, stub", "TestClient on ours"})
-        for figures in answer.values():
+        for name, figures in answer.items():
             self.assertEqual(figures["failed"], {})
-            self.assertEqual(set(figures["us"]), set(_roundtrips.HTTP_JOBS))
+            self.assertEqual(set(figures["us"]), set(http_roundtrip.jobs_of(name)))
 
     def test_a_contender_that_fails_is_named(self) -> None:
         """With its last line, and the promise about it is not measured."""
