@@ -15,6 +15,9 @@ WINDOW = 256 * 1024
 LONG_WINDOW = 4 * 1024 * 1024
 #: How many bytes one delivery hands over at most, as asyncio's own transports do.
 READ_SIZE = 256 * 1024
+#: How many bytes one delivery cuts at most out of what was written in one piece: they are copied,
+#: and for more, the memory comes from the system and goes back to it each time.
+CUT_SIZE = 64 * 1024
 #: In what pieces a link with a rate sends, if nothing else is said: a packet's worth.
 _PACKET = 1460
 

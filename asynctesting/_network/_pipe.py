@@ -18,7 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .._loop import Joint
-from ._link import READ_SIZE, WINDOW, Link
+from ._link import CUT_SIZE, READ_SIZE, WINDOW, Link
 
 if TYPE_CHECKING:
     from ._transport import MemoryTransport
@@ -302,7 +302,9 @@ class Pipe(Joint):
         if not arrived and type(data) is bytes and len(data) <= limit:
             self.unread -= len(data)
             return data
-        if arrived and (self._link is None or self._link.segment is None):
+        if type(data) is memoryview and len(data) > CUT_SIZE:
+            limit = min(limit, CUT_SIZE)
+        elif arrived and (self._link is None or self._link.segment is None):
             parts = [data]
             size = len(data)
             while arrived and size + len(arrived[0]) <= limit:
