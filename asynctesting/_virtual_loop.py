@@ -408,7 +408,7 @@ class VirtualEventLoop(LazyEventLoop):
 
 
 class VirtualLoopOfTest(VirtualEventLoop):
-    """The loop of a test: it remembers its last steps for a report, which costs a quarter more."""
+    """The loop of a test: it remembers its last steps, which costs a third of a sleep more."""
 
     # A class of its own: every step comes through here, and a detour would be felt.
     call_soon = RecordingLoop.call_soon
