@@ -13,11 +13,11 @@ from asynctesting import (
     DeadlockError,
     TimeLimitError,
     VirtualClockMixin,
-    VirtualEventLoop,
 )
 from asynctesting._explain import graph_of, timeline_of
 from asynctesting._loop import LazyEventLoop
 from asynctesting._timeline import COLUMNS, KINDS, Timeline, width_of
+from asynctesting._virtual_loop import VirtualLoopOfTest
 from asynctesting._waits import WaitGraph
 from tests.support import (
     OutcomeAssertions,
@@ -30,7 +30,7 @@ from tests.support import (
 
 
 def watch(
-    main: Callable[[], Coroutine[Any, Any, Any]], loop: type[Any] = VirtualEventLoop
+    main: Callable[[], Coroutine[Any, Any, Any]], loop: type[Any] = VirtualLoopOfTest
 ) -> Timeline:
     """Run *main* until it returns, and draw what is there then; its tasks are cancelled."""
     found: list[Timeline] = []
