@@ -121,6 +121,31 @@ class ServingTests(ServerCase):
         with self.assertRaises(aiohttp.ClientConnectorError):
             await self.client.get("/")
 
+    async def test_a_handler_without_a_client(self) -> None:
+        """aiohttp has it go on; it ends with the server, while what it uses is still there."""
+        seen: list[str] = []
+        app = make_app(seen)
+
+        async def hang(request: web.Request) -> web.StreamResponse:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await asyncio.sleep(0)
+                seen.append("handler ended")
+            return web.Response()
+
+        app.router.add_get("/hang", hang)
+        async with self.net.serve(app, "http://brief.test") as server:
+            task = asyncio.create_task(server.client().get("/hang"))
+            await server.wait_calls(1)
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.sleep(0.001)
+            self.assertEqual(seen, ["context opened", "startup"])
+
+        self.assertEqual(seen[2:], ["handler ended", "shutdown", "context closed"])
+        self.assertEqual(self.net.findings(), [])
+
     async def test_for_a_stretch(self) -> None:
         """With ``async with`` it ends before the network does; it is awaited once."""
         seen: list[str] = []

@@ -201,7 +201,7 @@ class Listener:
         if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
             return False  # its client has gone, or the server is shut down
         call.exception = error
-        if isinstance(error, ConnectionResetError) and _is_gone(request.transport):
+        if isinstance(error, ConnectionResetError) and is_gone(request.transport):
             self.exceptions.append(error)
             return False  # it could not finish what its client did not wait for
         text = describe_exception(f"{call}: its handler raised", error)
@@ -242,7 +242,8 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _is_gone(transport: asyncio.BaseTransport | None) -> bool:
+def is_gone(transport: asyncio.BaseTransport | None) -> bool:
+    """Tell whether the client at the other end of a request has gone."""
     return transport is None or transport.is_closing()
 
 

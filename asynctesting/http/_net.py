@@ -249,7 +249,8 @@ class HTTPNetwork:
         """Serve an application of aiohttp: startup, cleanup contexts and shutdown run.
 
         To be awaited, for a server that lives as long as the network, or entered with
-        ``async with``.
+        ``async with``. A handler whose client gives up goes on, as it does in production, and is
+        cancelled when the server ends.
 
         Args:
             app: The application, or a runner that is not set up yet.

@@ -16,7 +16,7 @@ from yarl import URL
 
 from ..asgi import ASGIApplication, ASGIBridge, Lifespan
 from ._calls import Call
-from ._listeners import Listener, keep_body, listen
+from ._listeners import Listener, is_gone, keep_body, listen
 from ._server_log import watched
 from ._stubs import lose_client
 
@@ -89,6 +89,7 @@ class Server(Listener):
 
         async def end() -> None:
             await self._stop_listening()
+            await self._end_abandoned()
             await runner.cleanup()
 
         self._end = end
@@ -122,6 +123,21 @@ class Server(Listener):
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.close()
+
+    async def _end_abandoned(self) -> None:
+        """Cancel the handlers that go on although their clients have gone.
+
+        aiohttp lets them go on, and its shutdown ends those alone whose clients are still there.
+        In production the others end with the process; here, with the server.
+        """
+        running = self._under_way.values()
+        abandoned = [request.task for request in running if is_gone(request.transport)]
+        for task in abandoned:
+            task.cancel()
+        for _ in range(_TURNS_TO_END):
+            if all(task.done() for task in abandoned):
+                break
+            await asyncio.sleep(0)
 
     def _watch(self, server: web.Server) -> None:
         """Keep the log of a server that others have set up, and what its handlers raise."""
@@ -168,6 +184,9 @@ class Server(Listener):
 # Seconds that a handler gets to end by itself when its server is shut down. Its client has gone, or
 # is the test, which has ended.
 _PATIENCE = 0.05
+# Turns of the loop in which one may end that is cancelled for want of a client. Not seconds, which
+# stand still on a clock that is moved by hand.
+_TURNS_TO_END = 20
 
 
 async def _give_up(clean_up: Callable[[], Awaitable[None]], reason: BaseException) -> None:
