@@ -12,8 +12,10 @@ import pkgutil
 import time
 import unittest
 from collections.abc import Iterator
+from unittest import mock
 
 import asynctesting
+from asynctesting import _repeat
 
 
 def examples() -> Iterator[doctest.DocTest]:
@@ -36,6 +38,10 @@ def is_available(name: str) -> bool:
 
 
 class DocstringTests(unittest.TestCase):
+    def setUp(self) -> None:
+        # Under "python -m asynctesting" a test is repeated by that.
+        self.enterContext(mock.patch.object(_repeat, "launcher", "python -m unittest"))
+
     def test_every_example_runs(self) -> None:
         """What a docstring shows is what happens."""
         for test in examples():
