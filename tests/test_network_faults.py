@@ -485,6 +485,16 @@ class GuardTests(AsyncTestCase):
         self.assertEqual((record.how, record.host), ("real lookup", "nowhere.invalid"))
         self.assertEqual(record.port, 80)
 
+    async def test_a_mock_that_outlives_a_network_doubles_nothing(self) -> None:
+        """It puts back what it has found, which was the guard's; the next network sees through."""
+        with mock.patch("socket.getaddrinfo", side_effect=OSError):
+            self.net.shut_down()
+        async with MemoryNetwork() as net:
+            with self.assertRaises(OSError):
+                socket.getaddrinfo("nowhere.invalid", 80)
+
+            self.assertEqual([record.host for record in net.undeclared], ["nowhere.invalid"])
+
     async def test_what_a_declared_name_stands_for_is_not_recorded(self) -> None:
         """A blocking client asks for the name, and connects to an address."""
 

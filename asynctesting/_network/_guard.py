@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._report import Place
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ._network import MemoryNetwork
 
 __unittest = True
+
+_OURS = "_asynctesting_watches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,9 @@ class _Guard:
     def _stand_in(self, owner: Any, name: str) -> Any:
         """Return what watches a function as it is now."""
         original = getattr(owner, name)
+        # A mock that was there when the last network was left has put ours back at its own end.
+        while isinstance(original, FunctionType) and original.__dict__.get(_OURS):
+            original = original.__dict__["__wrapped__"]
         made = self._stand_ins.get(name)
         if made is None or made.__wrapped__ is not original:
             addresses = self._LOOKUPS.get(name)
@@ -121,6 +127,7 @@ class _Guard:
                 if addresses is None
                 else self._watched_lookup(original, addresses)
             )
+            setattr(made, _OURS, True)
             self._stand_ins[name] = made
         return made
 
