@@ -376,6 +376,11 @@ class Phases:
                 self._given_up = True
                 loop.stop()
         else:
+            if self._stuck_error is not None and owner is not None and not self._done:
+                self._stuck_error.add_note(
+                    f"{self.name} was cancelled for it in the {self.phase} phase and goes on "
+                    "waiting: it, or what it awaits, swallows the cancellation. It was left behind."
+                )
             self._abandon_owner()
             self._given_up = True
             if loop is not None:

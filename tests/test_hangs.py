@@ -226,6 +226,40 @@ class HangTests(HangCase):
             "await asyncio.sleep(0.02)",
         )
 
+    def test_a_verdict_before_the_limit_whose_cancellation_is_swallowed(self) -> None:
+        """What holds it up is told, and that cancelling it was of no use."""
+
+        class InVain(Deadlocked):
+            async def test_it(self) -> None:
+                while True:
+                    try:
+                        await asyncio.Event().wait()
+                    except asyncio.CancelledError:
+                        pass
+
+        class TooLong(Hanging):
+            async def test_it(self) -> None:
+                while True:
+                    try:
+                        await asyncio.sleep(60)
+                    except asyncio.CancelledError:
+                        pass
+
+        rows = [
+            (InVain, DeadlockError, "nothing can wake this test", "await asyncio.Event().wait()"),
+            (TooLong, TimeLimitError, "can't finish in time", "await asyncio.sleep(60)"),
+        ]
+        for case, kind, verdict, line in rows:
+            with self.subTest(case.__name__):
+                error = self.hang(case, kind, verdict, line)
+                self.assertEqual(
+                    error.__notes__,
+                    [
+                        "test_it was cancelled for it in the test phase and goes on waiting: it, "
+                        "or what it awaits, swallows the cancellation. It was left behind."
+                    ],
+                )
+
     def test_6_a_sleep_that_blocks_the_loop(self) -> None:
         """Synchronous code in a coroutine."""
 
