@@ -234,7 +234,9 @@ class Collector:
             f"coroutine '{name}' was never awaited", RuntimeWarning
         ):
             return False  # the test itself looks at the warnings, or has asked for silence
-        return self.add(describe_coroutine(coroutine))
+        finding = describe_coroutine(coroutine)
+        # Where warnings are errors, that of one which is allowed would be a finding of its own.
+        return self.add(finding) or self.policy.allows(finding)
 
     def on_resource(self, message: Any) -> bool:
         """Take a warning about a resource that was destroyed open; tell whether."""

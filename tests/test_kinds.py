@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+import warnings
 from typing import Any
 
 from asynctesting import AsyncTestCase, LeakError, LeakWarning, SettingError, allow_leaks
@@ -93,6 +94,18 @@ class AllowTests(OutcomeAssertions):
         error = self.assertFailsWith(run_case(samples.Polling), LeakError)
 
         self.assertIn('\n    @allow_leaks(tasks="poll-1")\n', str(error))
+
+    def test_an_allowed_coroutine_where_warnings_are_errors(self) -> None:
+        """The interpreter's own warning, raised where nobody gets it, is no finding in its turn."""
+
+        class Allowing(AsyncTestCase):
+            @allow_leaks(coroutines="spin")
+            async def test_it(self) -> None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    spin()
+
+        self.assertPassed(run_case(Allowing))
 
     def test_what_can_not_be_meant(self) -> None:
         """Said where it is written."""
