@@ -469,11 +469,12 @@ def _origin_depth() -> int:
     """Return how many frames of origin a coroutine has to keep for its line to be named.
 
     One frame, the line that made it, costs a fraction of a microsecond; debug mode's ten frames
-    cost ten times that. What a mock makes is made inside of the mock, some frames further in.
+    cost ten times that. What a mock makes is made inside of the mock, some frames further in; and
+    the request of an aiohttp session inside of ``session.get()``.
     """
     if f"{__package__}.mocks" in sys.modules:
         return 5
-    return 3 if "unittest.mock" in sys.modules else 1
+    return 3 if "unittest.mock" in sys.modules or "aiohttp" in sys.modules else 1
 
 
 def add_to_report(result: Any, test: object, note: str) -> bool:

@@ -179,11 +179,17 @@ def calling_place() -> Place | None:
 
 
 def origin_place(origin: Iterable[tuple[str, int, str]]) -> Place | None:
-    """Return the innermost line of the user's code in the origin of a coroutine (``cr_origin``)."""
+    """Return the innermost line of the user's code in the origin of a coroutine (``cr_origin``).
+
+    If there is none, an installed package's.
+    """
+    found = None
     for file, line, function in origin:
-        if not is_plumbing(file):
+        if is_users(file):
             return Place(file, line, function)
-    return None
+        if found is None and not is_plumbing(file):
+            found = Place(file, line, function)
+    return found
 
 
 def thread_place(thread_id: int) -> Place | None:

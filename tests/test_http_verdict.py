@@ -491,6 +491,22 @@ class FindingTests(VerdictCase):
 
         self.assertIn("connection to raw.test:7000 was never closed", run_case(Raw).report)
 
+    def test_a_request_without_await(self) -> None:
+        """Its coroutine is made inside of aiohttp; the line that is told is the test's."""
+
+        class Forgetful(Case):
+            async def test_it(self) -> None:
+                self.net.client().get("http://shop.test/")
+
+        outcome = run_case(Forgetful)
+
+        self.assertRegex(
+            outcome.report,
+            r"'ClientSession\._request' was never awaited; "
+            r"made at  tests/test_http_verdict\.py:\d+ "
+            r'  self\.net\.client\(\)\.get\("http://shop\.test/"\)',
+        )
+
     def test_serve_without_await(self) -> None:
         """Nothing was served; the line is told."""
 

@@ -567,14 +567,18 @@ class WindowTests(OutcomeAssertions):
             sys.set_coroutine_origin_tracking_depth(before)
 
     def test_the_origin_of_a_mocks_call_lies_deeper(self) -> None:
-        """One frame is enough where no mock is loaded; each layer of mocks adds some."""
+        """One frame is enough where no mock is loaded; each layer of mocks adds some.
+
+        So does aiohttp, whose requests are made a frame below the line that asks for them.
+        """
         for loaded, depth in (
             ((), 1),
+            (("aiohttp",), 3),
             (("unittest.mock",), 3),
             (("unittest.mock", "asynctesting.mocks"), 5),
         ):
             with mock.patch.dict(sys.modules, dict.fromkeys(loaded, mock)):
-                for name in {"unittest.mock", "asynctesting.mocks"} - {*loaded}:
+                for name in {"unittest.mock", "asynctesting.mocks", "aiohttp"} - {*loaded}:
                     sys.modules.pop(name, None)
                 self.assertEqual(_leaks._origin_depth(), depth)
 

@@ -43,8 +43,7 @@ def describe_coroutine(coroutine: Any, state: str = "") -> Finding:
         return Finding("coroutines", str(name), f"{call} was never awaited{state}{called}")
     text = f"coroutine {name!r} was never awaited{state}"
     if origin:
-        file, line, function = origin[0]
-        text += f"; made at  {Place(file, line, function)}"
+        text += f"; made at  {origin_place(origin) or Place(*origin[0])}"
     return Finding("coroutines", name, text)
 
 
