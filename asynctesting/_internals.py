@@ -410,6 +410,9 @@ def _gather(*coros_or_futures: Any, return_exceptions: bool = False) -> Any:
 
 # The process -----------------------------------------------------------------------------------
 
+#: How asyncio of Python 3.11 names the threads in which it waits for subprocesses.
+CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
+
 
 def living_threads() -> list[threading.Thread]:
     """Return the threads that run, without taking the lock that ``enumerate()`` takes."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._executor import LEFT_BEHIND, DaemonExecutor
 from ._explain import explain, graph_of, timeline_of
 from ._inflight import Outside, Sockets, Threads
+from ._internals import CHILD_WATCHERS
 from ._report import seconds
 from ._syscalls import native_threads
 from .errors import ClockStoppedError, DeadlockError, LivelockError, StuckError, TimeLimitError
@@ -90,7 +91,7 @@ def _has_running_job(loop: LazyEventLoop) -> bool:
 def _has_unknown_threads() -> bool:
     """Tell whether there are threads that Python has not started, or that wait for a process."""
     known = threading.enumerate()
-    if any(thread.name.startswith(("waitpid-", "asyncio-waitpid-")) for thread in known):
+    if any(thread.name.startswith(CHILD_WATCHERS) for thread in known):
         return True
     ours = {t.native_id for t in known if not isinstance(t, threading._DummyThread)}
     return not native_threads() <= ours

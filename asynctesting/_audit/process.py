@@ -29,8 +29,15 @@ _GRACE = 0.1
 _FOLDER = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isdir(path)), None)
 #: Milliseconds at least that a thread of the house gets to close what tests have handed to it.
 _TURNS_TO_CLOSE = 1000
-# Threads that belong to nobody's test.
-_OF_THE_HOUSE = ("asynctesting-", "pytest_timeout", "execnet", "pydevd", "tqdm", "waitpid-")
+# Threads that belong to nobody's test, or to a process that is told of as such.
+_OF_THE_HOUSE = (
+    "asynctesting-",
+    "pytest_timeout",
+    "execnet",
+    "pydevd",
+    "tqdm",
+    *_internals.CHILD_WATCHERS,
+)
 # Modules whose threads live as long as the process, and close what a test has closed already:
 # aiodns gives its channels to one of pycares, which takes their descriptors away a little later.
 _CLOSERS = frozenset({"pycares"})

@@ -28,8 +28,6 @@ __unittest = True
 
 # Threads with such names never wake a loop by their own will.
 _OURS = ("asynctesting-",)
-# In such threads asyncio of Python 3.11 waits for subprocesses.
-_CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
 # The workers of a loop's default executor are called so, ours and the stock ones alike.
 _DEFAULT_POOL = "asyncio_"
 
@@ -57,7 +55,7 @@ class Threads:
         self._sockets = sockets
         self._elders = elders
         # With a virtual clock the processes themselves are kept account of.
-        self._accounted_for = _OURS if clock is None else _OURS + _CHILD_WATCHERS
+        self._accounted_for = _OURS if clock is None else _OURS + _internals.CHILD_WATCHERS
         #: How often a thread has called the loop.
         self.calls = 0
         self._known: list[threading.Thread] = []
