@@ -152,10 +152,9 @@ def innermost_user_place(lines: Iterable[tuple[CodeType, int]]) -> Place | None:
         file = code.co_filename
         if is_plumbing(file):
             continue
-        installed = any(f"{os.sep}{name}{os.sep}" in file for name in _PACKAGES)
-        if not (installed and is_own):
+        if is_users(file) or not is_own:
             place = Place(file, line, code.co_qualname)
-            is_own = not installed
+            is_own = is_users(file)
     return place
 
 
