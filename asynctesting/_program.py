@@ -232,7 +232,9 @@ class _Program(unittest.TestProgram):
         if ledger is None:
             return True
         if ledger.writing:
-            print(f"{ledger.path}: {ledger.write()} known leaks", file=sys.stderr)
+            count = ledger.write()
+            leaks = "leak" if count == 1 else "leaks"
+            print(f"{ledger.path}: {count} known {leaks}", file=sys.stderr)
             return True
         text = ledger.complaint()
         if text:
