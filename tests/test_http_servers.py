@@ -293,6 +293,14 @@ class VirtualTests(VirtualClockMixin, ServerCase):
 
         self.assertEqual(self.clock.elapsed, 6000.0)
 
+    async def test_connecting_takes_its_time_once(self) -> None:
+        """aiohttp connects a socket first, and makes a connection of it afterwards."""
+        self.shop.link(connect=3)
+
+        self.assertEqual(await self.status("/"), 200)
+
+        self.assertEqual(self.clock.elapsed, 3.0)
+
 
 class HabitTests(AsyncTestCase):
     """What aiohttp's users know from its pytest fixtures."""

@@ -47,15 +47,22 @@ class Connecting(Listening):
             and self._server_at(address, port) is None
         )
 
-    async def reach(self, address: str, port: int) -> tuple[MemoryHost | None, MemoryServer]:
+    async def reach(
+        self, address: str, port: int, *, again: bool = False
+    ) -> tuple[MemoryHost | None, MemoryServer]:
         """Return who listens at an address, after the time that connecting takes.
+
+        Args:
+            address: The address.
+            port: The port.
+            again: Whether a socket was connected there already, and the time has passed.
 
         Raises:
             OSError: What the operating system raises where nobody does.
         """
         host = self._by_address.get(address)
         if host is not None and host.is_troubled:
-            await host.reach(address, port)
+            await host.reach(address, port, again=again)
         server = self._server_at(address, port)
         if server is None:
             raise self._unreachable(host, address, port)
@@ -82,14 +89,15 @@ class Connecting(Listening):
         server_hostname: str | None = None,
         local: tuple[str, int] | None = None,
         timeouts: dict[str, float | None] | None = None,
+        again: bool = False,
     ) -> tuple[asyncio.Transport, Any]:
-        """Connect a protocol to an address.
+        """Connect a protocol to an address; *again*, if a socket was connected there before.
 
         Raises:
             OSError: What the operating system raises if that does not work.
             ssl.SSLError: If a real TLS handshake fails.
         """
-        host, server = await self.reach(address, port)
+        host, server = await self.reach(address, port, again=again)
         if isinstance(server, LoopbackServer):
             if context is not None:
                 _tls.trust(context)

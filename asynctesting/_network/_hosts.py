@@ -224,8 +224,13 @@ class MemoryHost:
         """Whether there is anything that may happen to who connects."""
         return bool(self._reach) or self._link is not None
 
-    async def reach(self, address: str, port: int) -> None:
+    async def reach(self, address: str, port: int, *, again: bool = False) -> None:
         """Come through to one of the addresses.
+
+        Args:
+            address: Which of them.
+            port: For the message.
+            again: Whether a socket was connected already, and the time for that has passed.
 
         Raises:
             OSError: What the operating system raises if that does not work.
@@ -234,7 +239,7 @@ class MemoryHost:
         if reach is _Reach.HANGS:
             await asyncio.sleep(_GIVES_UP_AFTER)
             raise connect_error(errno.ETIMEDOUT, address, port)
-        if self._link is not None and self._link.connect:
+        if self._link is not None and self._link.connect and not again:
             await asyncio.sleep(self._link.connect)
         if self._reach.get(address, _Reach.UP) is _Reach.REFUSES:
             raise connect_error(errno.ECONNREFUSED, address, port)

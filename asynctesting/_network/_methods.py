@@ -210,6 +210,7 @@ class Methods:
             server_hostname=name,
             local=local_addr,
             timeouts=timeouts,
+            again=sock is not None,
         )
         return await _first_that_works(connect, targets, happy_eyeballs_delay, all_errors)
 

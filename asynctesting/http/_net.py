@@ -596,13 +596,13 @@ class _Wire(MemoryNetwork):
         self.starting: set[asyncio.Future[None]] = set()
         self.owner: HTTPNetwork | None = None
 
-    async def reach(self, address: str, port: int) -> Any:
+    async def reach(self, address: str, port: int, *, again: bool = False) -> Any:
         """Return who listens at an address; see :meth:`MemoryNetwork.reach`."""
         if self.starting:
             # A host is declared by a plain call, and a real socket listens a few turns later.
             await asyncio.wait(self.starting)
         try:
-            return await super().reach(address, port)
+            return await super().reach(address, port, again=again)
         except ConnectionRefusedError:
             host = self._by_address.get(address)
             if host is not None and (address, port) not in self._once_served:
