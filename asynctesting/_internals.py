@@ -203,6 +203,24 @@ def generators_of(loop: Loop) -> list[Any]:
     return list(getattr(loop, "_asyncgens", None) or ())
 
 
+def watched_files_of(loop: Loop) -> dict[int, Any]:
+    """Return what one of asyncio's own loops reads from or writes to, less its self-pipe."""
+    selector: Any = getattr(loop, "_selector", None)
+    mapping = (selector.get_map() if hasattr(selector, "get_map") else None) or {}
+    own = getattr(loop, "_ssock", None)
+    return {fd: key for fd, key in mapping.items() if own is None or fd != own.fileno()}
+
+
+def hidden_on(loop: Loop) -> list[str]:
+    """Name the parts of *loop* that the functions above can't see: uvloop's, and Windows' own."""
+    parts = {
+        "readers": hasattr(getattr(loop, "_selector", None), "get_map"),
+        "timers": hasattr(loop, "_scheduled"),
+        "generators": hasattr(loop, "_asyncgens"),
+    }
+    return [name for name, is_shown in parts.items() if not is_shown]
+
+
 def signal_handlers_of(loop: Loop) -> dict[int, asyncio.Handle]:
     """Return the signal handlers that were added to *loop*, where it shows them."""
     return dict(getattr(loop, "_signal_handlers", None) or {})

@@ -117,6 +117,15 @@ class Collector:
             self._hand_over()
             self._note_blocked()
 
+    def note_hidden(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say once in a run what a loop of another make does not show."""
+        hidden = [k for k in _internals.hidden_on(loop) if self.policy.level(k) != "off"]
+        if hidden:
+            kind = type(loop)
+            hooks.tell_not_checked(
+                ", ".join(hidden), f" on {kind.__module__}.{kind.__qualname__}, which hides them"
+            )
+
     def forget_window(self) -> None:
         """Look at nothing but what is reported, and at the loop."""
         window, self._window, self._snapshot = self._window, None, None

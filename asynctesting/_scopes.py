@@ -19,6 +19,7 @@ from ._audit.loop import (
     find_open,
     generator_findings,
     job_findings,
+    reader_findings,
     signal_findings,
     timer_finding,
     timers_of,
@@ -192,16 +193,10 @@ class Scope(Phases):
         tasks = _internals.tasks_of(loop)
         if isinstance(loop, LazyEventLoop) and not tasks and loop.is_clean:
             return
-        if (
-            tasks
-            or isinstance(loop, LazyEventLoop)
-            or getattr(loop, "_scheduled", None)
-            or getattr(loop, "_signal_handlers", None)
-        ):
-            pending = [task for task in tasks if not task.done() and task not in abandoned]
-            pending = self._audit(loop, tasks, pending)
-            if pending:
-                self._cancel_tasks(loop, pending, problems)
+        pending = [task for task in tasks if not task.done() and task not in abandoned]
+        pending = self._audit(loop, tasks, pending)
+        if pending:
+            self._cancel_tasks(loop, pending, problems)
         if getattr(loop, "has_asyncgens", True):
             self._turn(loop, loop.shutdown_asyncgens(), CANCEL_BUDGET)
         self._end_executor(loop, problems)
@@ -233,6 +228,10 @@ class Scope(Phases):
             for found in find_open(loop):
                 collector.add(found.finding, *found.keys)
                 found.end()
+        elif not isinstance(loop, LazyEventLoop):
+            for finding in reader_findings(loop):
+                collector.add(finding)
+            collector.note_hidden(loop)
         for timer in timers_of(loop):
             keys = (SESSION,) if is_of_aiohttp(_internals.callback_of(timer)) else ()
             collector.add(timer_finding(timer), *keys)

@@ -582,6 +582,59 @@ class WindowTests(OutcomeAssertions):
                     sys.modules.pop(name, None)
                 self.assertEqual(_leaks._origin_depth(), depth)
 
+    def test_a_loop_of_asyncio_shows_what_it_watches(self) -> None:
+        """Nobody has to wait there for a reader, or end a generator, to hear of it."""
+        left, right = socket.socketpair()
+        self.addCleanup(left.close)
+        self.addCleanup(right.close)
+
+        class Foreign(AsyncTestCase):
+            loop_factory = asyncio.SelectorEventLoop
+            leaks = "error"
+
+            async def test_it(self) -> None:
+                asyncio.get_running_loop().add_reader(left, spin)
+                self.numbers = numbers()
+                await anext(self.numbers)
+
+        async def numbers() -> AsyncIterator[int]:
+            yield 1
+            yield 2
+
+        error = self.assertFailsWith(run_case(Foreign), LeakError)
+        self.assertEqual(sorted(error.kinds), ["generators", "readers"])
+
+    def test_a_loop_that_hides_things_is_said_once(self) -> None:
+        """Unless nobody wants to know of them; what it shows is checked as ever."""
+
+        class Closed(asyncio.SelectorEventLoop):
+            def __getattribute__(self, name: str) -> Any:
+                # As uvloop, whose parts are not Python's; the class itself still finds them.
+                asks = sys._getframe(1).f_globals["__name__"]
+                hidden = ("_scheduled", "_asyncgens", "_selector")
+                if name in hidden and asks.startswith("asynctesting."):
+                    raise AttributeError(name)
+                return super().__getattribute__(name)
+
+        class Foreign(AsyncTestCase):
+            loop_factory = Closed
+
+            async def test_it(self) -> None: ...
+
+        class Quiet(Foreign):
+            leaks = "off"
+
+        told: list[str] = []
+        with mock.patch.object(hooks, "_not_checked", set()):
+            for case in (Quiet, Foreign, Foreign):
+                with warnings.catch_warnings(record=True) as given:
+                    warnings.simplefilter("always")
+                    self.assertPassed(run_case(case))
+                told += [str(each.message) for each in given]
+
+        [text] = told
+        self.assertRegex(text, "^readers, timers, generators are not checked on .*Closed, wh")
+
     def test_ending_twice_changes_nothing(self) -> None:
         """And no window of another test is taken away."""
         outer, inner = Collector(), Collector()

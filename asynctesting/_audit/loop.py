@@ -64,6 +64,20 @@ def find_open(loop: LazyEventLoop) -> list[Open]:
     return [*found.values(), *_open_in_memory(loop)]
 
 
+def reader_findings(loop: Loop) -> Iterator[Finding]:
+    """Describe what one of asyncio's own loops watches for a callback, and for no transport."""
+    for fd, key in _internals.watched_files_of(loop).items():
+        for handle in key.data:
+            callback = None if handle is None else _internals.callback_of(handle)
+            if callback is not None and not isinstance(
+                getattr(callback, "__self__", None), asyncio.BaseTransport
+            ):
+                described = _describe_reader(loop, fd, handle, None)
+                if described is not None:
+                    yield described.finding
+                    break
+
+
 def _open_in_memory(loop: LazyEventLoop) -> Iterator[Open]:
     network = loop.memory_network
     for thing, context, end in () if network is None else network.open_things():
