@@ -21,13 +21,19 @@ COARSE_NS = 2**23 * NS
 
 Seconds = float | timedelta
 
+_ARROW = (
+    "a clock never runs backwards, and has to arrive. Where it begins is another matter: "
+    "start=..., or clock_start on a class"
+)
 
-def duration_ns(seconds: Seconds, what: str) -> int:
+
+def duration_ns(seconds: Seconds, what: str, why: str = _ARROW) -> int:
     """Return a span of time in nanoseconds.
 
     Args:
         seconds: The span: 0 or more.
         what: Who asks for it, for messages.
+        why: Why it can be no other span, for messages.
 
     Raises:
         ValueError: If it is negative, not finite or beyond the horizon.
@@ -45,21 +51,18 @@ def duration_ns(seconds: Seconds, what: str) -> int:
         is_negative = seconds < 0
         # A whole number may be too large for a float; then it lies beyond the horizon anyhow.
         if not isinstance(seconds, int) and not math.isfinite(seconds):
-            raise bad_duration(seconds, what)
+            raise bad_duration(seconds, what, why)
         # Beyond the horizon a float may not even fit into an integer of nanoseconds.
         seconds_ns = round(seconds * NS) if seconds < HORIZON_NS // NS else HORIZON_NS
     if is_negative:
-        raise bad_duration(seconds, what)
+        raise bad_duration(seconds, what, why)
     check_horizon(seconds_ns, seconds, what)
     return seconds_ns
 
 
-def bad_duration(seconds: object, what: str) -> ValueError:
+def bad_duration(seconds: object, what: str, why: str = _ARROW) -> ValueError:
     """Return the error for a span that is negative or not finite."""
-    return ValueError(
-        f"{what} needs finite seconds >= 0, got {seconds!r}: a clock never runs backwards, and "
-        "has to arrive. Where it begins is another matter: start=..., or clock_start on a class"
-    )
+    return ValueError(f"{what} needs finite seconds >= 0, got {seconds!r}: {why}")
 
 
 def check_number(value: object, what: str) -> None:

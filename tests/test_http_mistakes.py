@@ -221,7 +221,7 @@ class MistakeTests(NetworkCase):
         stub = self.api.get("/").respond().optional()
         with self.assertRaisesRegex(ValueError, "write no stub"):
             stub.times(0)
-        with self.assertRaisesRegex(ValueError, "finite seconds >= 0"):
+        with self.assertRaisesRegex(ValueError, "finite seconds >= 0, got -1: an answer comes"):
             stub.delay(-1)
         stub.repeat()
         with self.assertRaisesRegex(TypeError, "would never be given"):

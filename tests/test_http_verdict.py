@@ -104,6 +104,20 @@ class FindingTests(VerdictCase):
 
         self.assertIn("aiohttp repeats a GET once by itself", self.finding(Breaking))
 
+    def test_a_series_that_is_used_up_has_broken_nothing(self) -> None:
+        """No connection has come to harm, so nobody has repeated anything."""
+
+        class Often(Case):
+            async def test_it(self) -> None:
+                self.api.get("/").side_effect([503, 200])
+                for _ in range(3):
+                    await self.price("/")
+
+        text = self.finding(Often)
+
+        self.assertIn("it answered 2 of 2.", text)
+        self.assertNotIn("repeats a GET", text)
+
     def test_the_same_request_again_and_again(self) -> None:
         """It is told once, with a number."""
 

@@ -383,4 +383,8 @@ def _times(count: int) -> str:
 
 def limit_of(seconds: Seconds | None) -> float | None:
     """Return a limit in seconds, checked."""
-    return None if seconds is None else duration_ns(seconds, "timeout=") / NS
+    return (
+        None
+        if seconds is None
+        else duration_ns(seconds, "timeout=", "nobody waits until the past, nor for ever") / NS
+    )

@@ -225,7 +225,10 @@ class Stub:
         Raises:
             ValueError: If *seconds* is negative or not finite.
         """
-        self._last("delay").delay = duration_ns(seconds, "delay()") / NS
+        self._last("delay").delay = (
+            duration_ns(seconds, "delay()", "an answer comes after its request, and has to come")
+            / NS
+        )
         return self
 
     def fault(self, kind: str, *, after: int | None = None) -> Self:
@@ -356,8 +359,10 @@ class Stub:
 
     @property
     def _breaks(self) -> bool:
-        """Whether it may break the connection in place of an answer."""
-        return any(answer.fault or answer.effect for answer in self._answers)
+        """Whether it breaks connections in place of an answer, or has done so."""
+        if any(answer.fault for answer in self._answers):
+            return True
+        return any(call.response is None for call in self.calls)
 
     def _announced(self) -> int | None:
         counts = [answer.count for answer in self._answers] or [1]
